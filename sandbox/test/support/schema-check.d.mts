@@ -26,4 +26,4 @@ export declare function checkExchanges(
   checker?: SchemaChecker,
 ): Promise<{ checked: number; routes: Set<string>; faults: Map<string, { count: number; example: unknown }> }>;
 
-export declare function assertExchangesValid(path: string): Promise<number>;
+export declare function assertExchangesValid(path: string, checker?: SchemaChecker): Promise<number>;
