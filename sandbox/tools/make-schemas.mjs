@@ -27,51 +27,12 @@ import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { isServed } from './served.mjs';
 import { objectKind, SchemaWriter } from './schema-writer.mjs';
 
 const require = createRequire(import.meta.url);
 // The package exports no package.json, but its entry stands in cjs/ beside esm/.
 const sdk = join(dirname(require.resolve('stripe')), '..', 'esm');
-
-/** What the local Stripe serves; routes outside of it get no schema. */
-const SERVED = [
-  '/v1/account',
-  '/v1/accounts',
-  '/v1/account_links',
-  '/v1/login_links',
-  '/v1/account_sessions',
-  '/v1/customers',
-  '/v1/payment_methods',
-  '/v1/payment_intents',
-  '/v1/setup_intents',
-  '/v1/charges',
-  '/v1/refunds',
-  '/v1/disputes',
-  '/v1/application_fees',
-  '/v1/balance',
-  '/v1/balance_transactions',
-  '/v1/payouts',
-  '/v1/products',
-  '/v1/prices',
-  '/v1/coupons',
-  '/v1/tax_rates',
-  '/v1/subscriptions',
-  '/v1/subscription_items',
-  '/v1/invoices',
-  '/v1/invoiceitems',
-  '/v1/invoice_payments',
-  '/v1/billing_portal',
-  '/v1/checkout',
-  '/v1/events',
-  '/v1/webhook_endpoints',
-  '/v1/mandates',
-  '/v1/tokens',
-  '/v1/test_helpers/test_clocks',
-  '/v2/core/accounts',
-  '/v2/core/account_links',
-  '/v2/core/events',
-  '/v2/core/event_destinations',
-];
 
 /** Reads which HTTP calls the SDK's resource classes make: `Refunds.js#RefundResource.create` → `[['POST', '/v1/refunds']]`. */
 function readCalls(file) {
@@ -107,8 +68,6 @@ function pathOf(node) {
     return node.head.text + node.templateSpans.map((s) => `{}${s.literal.text}`).join('');
   return undefined; // a url that came with an answer, as for related objects
 }
-
-const isServed = (path) => SERVED.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));
 
 /** @returns every file below `dir` that ends in `suffix` */
 function filesBelow(dir, suffix) {

@@ -20,6 +20,7 @@ export function ensureSchemas() {
   const ingredients = [
     generator,
     join(tools, 'schema-writer.mjs'),
+    join(tools, 'served.mjs'),
     resolve('typescript/package.json'),
     // stripe exports no package.json, but its entry stands one folder below it.
     join(dirname(resolve('stripe')), '..', 'package.json'),

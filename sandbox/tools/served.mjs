@@ -1,0 +1,45 @@
+/**
+ * The calls that the local Stripe means to serve: a path or the beginning of one. Schemas are made for these, and a script of
+ * the Stripe CLI is expected to run if it stays within them.
+ */
+export const served = [
+  '/v1/account',
+  '/v1/accounts',
+  '/v1/account_links',
+  '/v1/customers',
+  '/v1/payment_methods',
+  '/v1/payment_intents',
+  '/v1/setup_intents',
+  '/v1/charges',
+  '/v1/refunds',
+  '/v1/disputes',
+  '/v1/application_fees',
+  '/v1/balance',
+  '/v1/balance_transactions',
+  '/v1/payouts',
+  '/v1/products',
+  '/v1/prices',
+  '/v1/subscriptions',
+  '/v1/subscription_items',
+  '/v1/invoices',
+  '/v1/invoiceitems',
+  '/v1/invoice_payments',
+  '/v1/billing_portal',
+  '/v1/checkout',
+  '/v1/events',
+  '/v1/webhook_endpoints',
+  '/v1/test_helpers/test_clocks',
+  '/v2/core/accounts',
+  '/v2/core/account_links',
+  '/v2/core/events',
+  '/v2/core/event_destinations',
+];
+
+/** Calls below the above that have families of their own, which the local Stripe does not know. */
+const others = ['/v1/customers/{}/sources', '/v1/customers/{}/cash_balance', '/v1/customers/{}/funding_instructions'];
+
+/** @param {string} path ids may be written `{}` */
+export function isServed(path) {
+  const below = (prefix) => path === prefix || path.startsWith(`${prefix}/`);
+  return served.some(below) && !others.some(below);
+}
