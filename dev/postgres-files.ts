@@ -89,7 +89,9 @@ async function publicDirectory(identity: string): Promise<string> {
       continue;
     }
   }
-  throw new Error('Found no directory that an ordinary user may enter. Run this as an ordinary user, or set DATABASE_URL.');
+  throw new Error(
+    'Found no directory that an ordinary user may enter. Run this as an ordinary user, or set DATABASE_URL.',
+  );
 }
 
 async function isOpenTo(uid: number, directory: string): Promise<boolean> {
@@ -101,7 +103,11 @@ async function isOpenTo(uid: number, directory: string): Promise<boolean> {
 }
 
 async function runs(binaries: string, user: ServerUser): Promise<boolean> {
-  const trial = spawnSync(program(binaries, 'postgres'), ['--version'], { ...user, cwd: resolve('/'), stdio: 'ignore' });
+  const trial = spawnSync(program(binaries, 'postgres'), ['--version'], {
+    ...user,
+    cwd: resolve('/'),
+    stdio: 'ignore',
+  });
   if (trial.status !== 0) return false;
   return !('uid' in user) || (await isOpenTo(user.uid, join(binaries, 'share', 'postgresql')));
 }
@@ -111,9 +117,11 @@ async function hydrateSymlinks(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     // Both are written relative to the package: native/lib/…
-    await symlink(relative(dirname(target), source), join(native, relative('native', target))).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await symlink(relative(dirname(target), source), join(native, relative('native', target))).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
   }
 }
 
@@ -130,5 +138,5 @@ async function openToAll(path: string): Promise<void> {
 
 /** Hands a file or directory to the server's user. */
 export async function giveTo(user: ServerUser, path: string): Promise<void> {
-  if ('uid' in user) await chown(path, user.uid as number, user.gid as number);
+  if ('uid' in user) await chown(path, user.uid, user.gid);
 }

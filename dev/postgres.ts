@@ -6,7 +6,14 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { giveTo, postgresBinaries, program, reachableDirectory, serverUser, type ServerUser } from './postgres-files.js';
+import {
+  giveTo,
+  postgresBinaries,
+  program,
+  reachableDirectory,
+  serverUser,
+  type ServerUser,
+} from './postgres-files.js';
 import { isAlive, isPostgres, startReaper } from './processes.js';
 
 export interface PostgresOptions {
@@ -40,45 +47,51 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const user = serverUser();
   const binaries = await postgresBinaries(user);
   const dataDir = await reachableDirectory(resolve(options.dataDir), user);
-  const running = await adopt(dataDir);
-  if (running) return server(options, dataDir, running.pid, running.port, running.password, true);
+  const temporary = options.temporary ?? false;
+  const paths = temporary ? [dataDir, `${dataDir}.new`, passwordFile(dataDir), logFile(dataDir)] : [];
+  const reaper = startReaper(paths);
+  try {
+    const running = (await adopt(dataDir)) ?? (await start(binaries, dataDir, user, options.port ?? 0, temporary));
+    reaper.watch(running.pid);
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      await terminate(running.pid);
+      for (const path of paths) await rm(path, { recursive: true, force: true });
+      reaper.dismiss();
+    };
+    const { pid, port, adopted } = running;
+    return { adminUrl: urlOf(port, running.password), port, dataDir, pid, adopted, stop: () => (stopping ??= stop()) };
+  } catch (error) {
+    for (const path of paths) await rm(path, { recursive: true, force: true });
+    reaper.dismiss();
+    throw error;
+  }
+}
 
-  const password = await ensureCluster(binaries, dataDir, user, options.temporary ?? false);
-  for (let port = options.port ?? 0, tries = 0; ; port = options.port ? port + 1 : 0, tries++) {
+interface Running {
+  readonly pid: number;
+  readonly port: number;
+  readonly password: string;
+  readonly adopted: boolean;
+}
+
+async function start(
+  binaries: string,
+  dataDir: string,
+  user: ServerUser,
+  wanted: number,
+  temporary: boolean,
+): Promise<Running> {
+  const password = await ensureCluster(binaries, dataDir, user, temporary);
+  for (let port = wanted, tries = 0; ; port = wanted ? port + 1 : 0, tries++) {
     port = await freePort(port);
-    const started = await launch(binaries, dataDir, user, port, password, options.temporary ?? false);
-    if (typeof started === 'number') return server(options, dataDir, started, port, password, false);
+    const started = await launch(binaries, dataDir, user, port, password, temporary);
+    if (typeof started === 'number') return { pid: started, port, password, adopted: false };
     // Somebody may have taken the port between the look and the launch.
     if (tries >= 5 || !/could not bind|Address already in use/i.test(started.log)) {
       throw new Error(`PostgreSQL did not start in ${dataDir}:\n${started.log}`);
     }
   }
-}
-
-function server(
-  options: PostgresOptions,
-  dataDir: string,
-  pid: number,
-  port: number,
-  password: string,
-  adopted: boolean,
-): PostgresServer {
-  const dismissReaper = startReaper(pid, options.temporary ? [dataDir, passwordFile(dataDir), logFile(dataDir)] : []);
-  let stopping: Promise<void> | undefined;
-  const stop = async () => {
-    await terminate(pid);
-    dismissReaper();
-    if (!options.temporary) return;
-    for (const path of [dataDir, passwordFile(dataDir), logFile(dataDir)]) await rm(path, { recursive: true, force: true });
-  };
-  return {
-    adminUrl: urlOf(port, password),
-    port,
-    dataDir,
-    pid,
-    adopted,
-    stop: () => (stopping ??= stop()),
-  };
 }
 
 const urlOf = (port: number, password: string) => `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
@@ -137,7 +150,13 @@ async function launch(
     timezone: 'UTC',
     log_timezone: 'UTC',
     ...(temporary
-      ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_wal_size: '4GB', autovacuum_naptime: '60s' }
+      ? {
+          fsync: 'off',
+          full_page_writes: 'off',
+          synchronous_commit: 'off',
+          max_wal_size: '4GB',
+          autovacuum_naptime: '60s',
+        }
       : { fsync: 'on' }),
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -148,7 +167,12 @@ async function launch(
     child = spawn(program(binaries, 'postgres'), ['-D', dataDir, ...args], {
       ...user,
       cwd: dataDir,
-      env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC', ...(process.env.SystemRoot && { SystemRoot: process.env.SystemRoot }) },
+      env: {
+        PATH: process.env.PATH,
+        LC_ALL: 'C',
+        TZ: 'UTC',
+        ...(process.env.SystemRoot && { SystemRoot: process.env.SystemRoot }),
+      },
       stdio: ['ignore', log.fd, log.fd],
       detached: true,
       windowsHide: true,
@@ -175,7 +199,7 @@ async function launch(
  * Finds a server that already runs on the directory. After `kill -9` of its starter PostgreSQL lives on; after a power cut only
  * its pid file does, and the number in it may belong to a stranger by now.
  */
-async function adopt(dataDir: string): Promise<{ pid: number; port: number; password: string } | null> {
+async function adopt(dataDir: string): Promise<Running | null> {
   const pidFile = join(dataDir, 'postmaster.pid');
   // It may be on its way down, or up: wait for either.
   for (const deadline = Date.now() + 15_000; ; await sleep(50)) {
@@ -188,9 +212,12 @@ async function adopt(dataDir: string): Promise<{ pid: number; port: number; pass
     }
     const port = Number(lines[3]);
     const password = (await readFile(passwordFile(dataDir), 'utf8').catch(() => '')).trim();
-    if (port && password && (await answers(urlOf(port, password), dataDir))) return { pid, port, password };
+    if (port && password && (await answers(urlOf(port, password), dataDir)))
+      return { pid, port, password, adopted: true };
     if (Date.now() > deadline) {
-      throw new Error(`A PostgreSQL server (process ${pid}) holds ${dataDir} but does not answer. Stop it and try again.`);
+      throw new Error(
+        `A PostgreSQL server (process ${pid}) holds ${dataDir} but does not answer. Stop it and try again.`,
+      );
     }
   }
 }
@@ -220,7 +247,7 @@ async function terminate(pid: number): Promise<void> {
     } catch {
       return;
     }
-    for (const deadline = Date.now() + 10_000; isAlive(pid) && Date.now() < deadline; ) await sleep(20);
+    for (const deadline = Date.now() + 10_000; isAlive(pid) && Date.now() < deadline;) await sleep(20);
   }
 }
 

@@ -32,28 +32,46 @@ export function isPostgres(pid: number): boolean {
   return process.platform === 'win32' || /postgres/.test(commandLine(pid));
 }
 
+/** The watchman of `startReaper`. */
+export interface Reaper {
+  /** Tells it which server to end. */
+  watch(pid: number): void;
+  /** Sends it home, once there is nothing left to do for it. */
+  dismiss(): void;
+}
+
 /**
  * Leaves a watchman behind that ends PostgreSQL, and deletes what was only meant for this run, when this process dies without
  * having done so itself (`kill -9`, a crash): the end of the pipe between us tells it.
- * @returns dismisses it; to be called after the server has been stopped
  */
-export function startReaper(pid: number, temporaryPaths: readonly string[]): () => void {
-  if (process.platform === 'win32') return () => undefined;
+export function startReaper(temporaryPaths: readonly string[]): Reaper {
+  if (process.platform === 'win32') return { watch: () => undefined, dismiss: () => undefined };
   const script = `trap '' INT TERM HUP
-    if read -r dismissed; then exit; fi
-    pid=$1; shift
-    kill -INT "$pid" 2>/dev/null
-    tries=0
-    while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+    pid=
+    while read -r word value; do
+      case $word in
+        watch) pid=$value ;;
+        dismiss) exit ;;
+      esac
+    done
+    if [ -n "$pid" ]; then
+      kill -INT "$pid" 2>/dev/null
+      tries=0
+      while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+    fi
     [ $# -eq 0 ] || rm -rf -- "$@"`;
-  const reaper = spawn('/bin/sh', ['-c', script, 'postgres-reaper', String(pid), ...temporaryPaths], {
+  const reaper = spawn('/bin/sh', ['-c', script, 'postgres-reaper', ...temporaryPaths], {
     stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
+    detached: true, // Ctrl-C must not reach it
     cwd: '/',
   });
-  reaper.on('error', () => undefined);
-  reaper.stdin.on('error', () => undefined);
+  const failed = () => undefined; // without it we are no worse off than before
+  reaper.on('error', failed);
+  reaper.stdin.on('error', failed);
   reaper.unref();
   (reaper.stdin as unknown as { unref(): void }).unref();
-  return () => reaper.stdin.end('dismissed\n');
+  return {
+    watch: (pid) => void reaper.stdin.write(`watch ${pid}\n`),
+    dismiss: () => void reaper.stdin.end('dismiss\n'),
+  };
 }

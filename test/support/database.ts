@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+interface Login {
+  readonly user: string;
+  readonly password: string;
+}
+
+interface TestCluster {
+  readonly adminUrl: string;
+  readonly run: string;
+  readonly template: string;
+  readonly owner: Login;
+  readonly app: Login;
+}
+
+/** A migrated database of its own, seen by three roles. */
+export interface TestDatabase {
+  readonly name: string;
+  /** As the server logs in: owns nothing, may do nothing before `set role`. */
+  readonly url: string;
+  /** As migrations run. Row-level security is forced on it, too: it sees no tenant's rows. */
+  readonly ownerUrl: string;
+  /** As superuser: for arranging and for looking, past all policies. */
+  readonly adminUrl: string;
+  /** Runs one statement as superuser. */
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>;
+  /** Cuts whoever is still connected, and deletes it. */
+  drop(): Promise<void>;
+}
+
+/** What the global setup started. */
+export function testCluster(): TestCluster {
+  const found = process.env.PSA_TEST_CLUSTER;
+  if (!found) throw new Error('There is no test cluster: run tests with jest and its global setup.');
+  return JSON.parse(found) as TestCluster;
+}
+
+/** A connection string into the test cluster. */
+export function clusterUrl(database: string, login?: Login): string {
+  const url = new URL(testCluster().adminUrl);
+  url.pathname = `/${database}`;
+  if (login) Object.assign(url, { username: login.user, password: login.password });
+  return url.href;
+}
+
+/** Clones the migrated template. Takes about 30 ms. */
+export function createTestDatabase(): Promise<TestDatabase> {
+  return create(`template ${testCluster().template}`);
+}
+
+/** A database without any table of ours, that belongs to the migrating role. */
+export function createEmptyDatabase(): Promise<TestDatabase> {
+  return create(`template template0`);
+}
+
+async function create(source: string): Promise<TestDatabase> {
+  const { owner, app, run } = testCluster();
+  const name = `psa_test_${run}_${randomBytes(5).toString('hex')}`;
+  await asAdmin((client) => client.query(`create database ${name} owner ${owner.user} ${source}`));
+  const pool = new pg.Pool({
+    connectionString: clusterUrl(name),
+    max: 2,
+    idleTimeoutMillis: 500,
+    allowExitOnIdle: true,
+  });
+  pool.on('error', () => undefined); // a test may restart the server, or drop the database
+  return {
+    name,
+    url: clusterUrl(name, app),
+    ownerUrl: clusterUrl(name, owner),
+    adminUrl: clusterUrl(name),
+    query: async (sql, params) => (await pool.query(sql, params)).rows,
+    drop: async () => {
+      await pool.end();
+      await asAdmin((client) => client.query(`drop database if exists ${name} with (force)`));
+    },
+  };
+}
+
+async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: testCluster().adminUrl });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

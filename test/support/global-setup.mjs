@@ -1,0 +1,35 @@
+// Starts PostgreSQL for the whole run and migrates a template that each test file clones. TEST_DATABASE_URL, the superuser of a
+// PostgreSQL 18 that may be littered, is used instead when it is set.
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { embeddedRoles, prepareDatabase, prepareRoles, urlFor, withClient } from '../../dist/dev/database.js';
+import { startPostgres } from '../../dist/dev/postgres.js';
+import { grantRuntimeRoles } from '../../dist/src/db/grants.js';
+import { migrateUp } from '../../dist/src/db/migrator.js';
+
+export default async function setup() {
+  const given = process.env.TEST_DATABASE_URL;
+  const run = randomBytes(6).toString('hex');
+  // Ctrl-C and `kill -9` end jest without its teardown; this server and its files are gone then, too (see startReaper).
+  const server = given ? null : await startPostgres({ dataDir: join(tmpdir(), `psa-test-${run}`), temporary: true });
+  const adminUrl = given ?? server.adminUrl;
+
+  const template = `psa_template_${run}`;
+  const passwords = given
+    ? { migrator: 'psa_migrator', app: 'psa_app' }
+    : { migrator: randomBytes(16).toString('hex'), app: randomBytes(16).toString('hex') };
+  await prepareRoles(adminUrl, passwords);
+  await prepareDatabase(adminUrl, template);
+  const owner = { user: embeddedRoles.owner, password: passwords.migrator };
+  const app = { user: embeddedRoles.app, password: passwords.app };
+  await migrateUp({ ownerUrl: urlFor(adminUrl, template, owner) });
+  await grantRuntimeRoles(urlFor(adminUrl, template, owner), urlFor(adminUrl, template, app));
+  await withClient(adminUrl, (client) =>
+    client.query(`alter database ${template} is_template true allow_connections false`),
+  );
+
+  // Workers inherit the environment of this process.
+  process.env.PSA_TEST_CLUSTER = JSON.stringify({ adminUrl, run, template, owner, app });
+  globalThis.psaTestRun = { server, adminUrl, run, template };
+}
