@@ -1,0 +1,21 @@
+import { type Context } from './context.js';
+import { type Due } from './clock.js';
+import { type Route } from './router.js';
+
+/**
+ * One kind of thing the API offers: a file in `resources/` exports one of these, and `resources/index.ts` lists it. Nothing else needs to know it.
+ */
+export interface Resource {
+  routes: Route[];
+  /** Names of fields that hold an id and may be expanded, e.g. `customer`; the prefix of the id says where to look. */
+  expandable?: string[];
+  /**
+   * Fields that are absent until asked for by `expand`, by `object` name of the owner and field, e.g. `{ charge: { refunds: (ctx, charge) => list } }`.
+   * {@link https://docs.stripe.com/expand#includable-properties}
+   */
+  includable?: Record<string, Record<string, (ctx: Context, owner: never) => unknown>>;
+  /** What to do when scheduled work falls due, by kind. The context is the account's, with time standing at the due moment. */
+  due?: Record<string, (ctx: Context, due: Due) => void>;
+  /** Called once when an account comes to be, the platform's included. */
+  accountCreated?: (ctx: Context) => void;
+}

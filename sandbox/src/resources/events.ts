@@ -1,0 +1,67 @@
+import { missing } from '../errors.js';
+import { renderEvent, renderThinEvent, subscribes } from '../events.js';
+import { listPage } from '../list.js';
+import { inRange, listParams, p } from '../params.js';
+import { type Resource } from '../resource.js';
+import { route } from '../router.js';
+import { pageParams, v2Page } from '../v2.js';
+
+/** Snapshot and thin events, to be read. {@link https://docs.stripe.com/api/events} {@link https://docs.stripe.com/api/v2/core/events} */
+export const events: Resource = {
+  routes: [
+    route(
+      'GET',
+      '/v1/events',
+      {
+        ...listParams,
+        created: p.range(),
+        type: p.string(),
+        types: p.array(p.string()),
+        delivery_success: p.boolean(),
+      },
+      (ctx, { created, type, types, delivery_success: delivered, ...page }) => {
+        const wanted = types ?? (type === undefined ? ['*'] : [type]);
+        const list = listPage(
+          ctx.table('event'),
+          '/v1/events',
+          page,
+          (event) =>
+            inRange(event.created, created) &&
+            subscribes(wanted, event.type) &&
+            (delivered === undefined || (event.pending === 0) === delivered),
+        );
+        return { ...list, data: list.data.map(renderEvent) };
+      },
+    ),
+    route('GET', '/v1/events/:id', {}, (ctx, _params, { id }) => renderEvent(ctx.table('event').require(id))),
+    route(
+      'GET',
+      '/v2/core/events',
+      {
+        ...pageParams,
+        object_id: p.string(),
+        types: p.array(p.string()),
+        created: p.record(p.string()),
+        gt: p.any(),
+        gte: p.any(),
+        lt: p.any(),
+        lte: p.any(),
+      },
+      (ctx, { object_id: objectId, types, created, ...page }) => {
+        const range = Object.fromEntries(Object.entries(created ?? {}).map(([key, value]) => [key, Date.parse(value)]));
+        const rows = [...ctx.table('v2.core.event').newestFirst()].filter(
+          (event) =>
+            (objectId === undefined || event.related_object?.id === objectId) &&
+            (!types || types.includes(event.type)) &&
+            inRange(event.created, range),
+        );
+        return v2Page(rows, '/v2/core/events', page, renderThinEvent);
+      },
+    ),
+    route('GET', '/v2/core/events/:id', {}, (ctx, _params, { id }) => {
+      const event = ctx.table('v2.core.event').get(id);
+      if (!event) throw missing('v2.core.event', id);
+      return renderThinEvent(event);
+    }),
+  ],
+};

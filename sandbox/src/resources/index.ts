@@ -1,0 +1,8 @@
+import { control } from '../control.js';
+import { type Resource } from '../resource.js';
+import { events } from './events.js';
+import { eventDestinations } from './event-destinations.js';
+import { webhookEndpoints } from './webhook-endpoints.js';
+
+/** Everything the sandbox offers. A new resource is one file and one line here. */
+export const resources: Resource[] = [control, events, eventDestinations, webhookEndpoints];
