@@ -1,0 +1,30 @@
+import { type EntityClass } from '@mikro-orm/core';
+import { ormOptions } from './src/db/orm.js';
+import { Contract } from './src/features/contracts/contract.entity.js';
+import { Customer, StripeCustomer } from './src/features/customers/customer.entity.js';
+import { Invoice } from './src/features/invoices/invoice.entity.js';
+import { StripeAccount, StripeConfig } from './src/features/onboarding/stripe-config.entity.js';
+import { PaymentMethod } from './src/features/payment-methods/payment-method.entity.js';
+import { Payment } from './src/features/payments/payment.entity.js';
+import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
+import { Tenant, User } from './src/features/tenants/tenant.entity.js';
+import { Command } from './src/jobs/commands/command.entity.js';
+
+/** Every entity there is. They stand here, above the features, so that no feature needs to know all others. */
+export const entities: EntityClass<object>[] = [
+  Tenant,
+  User,
+  Customer,
+  StripeCustomer,
+  Contract,
+  Invoice,
+  StripeConfig,
+  StripeAccount,
+  PaymentMethod,
+  StripeSubscription,
+  Payment,
+  Command,
+];
+
+/** For MikroORM's own command line. */
+export default ormOptions({ url: process.env.DATABASE_URL ?? 'postgres://127.0.0.1/psa_payments', entities });

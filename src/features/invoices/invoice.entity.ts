@@ -1,0 +1,157 @@
+import { Entity, Property } from '@mikro-orm/decorators/legacy';
+import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { PsaRow } from '../../db/tenant-entity.js';
+import { connectionOf } from '../../shared/connection.types.js';
+import { Money } from '../../shared/money.types.js';
+import { DateTimeScalar } from '../../shared/scalars.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { Customer } from '../customers/customer.entity.js';
+
+export enum InvoiceStatus {
+  DRAFT = 'DRAFT',
+  OPEN = 'OPEN',
+  PAID = 'PAID',
+  VOID = 'VOID',
+  UNCOLLECTIBLE = 'UNCOLLECTIBLE',
+}
+registerEnumType(InvoiceStatus, {
+  name: 'InvoiceStatus',
+  description: 'Where an invoice stands in its life.',
+  valuesConfig: {
+    DRAFT: { description: 'Still being written; it cannot be paid.' },
+    OPEN: { description: 'Sent, and waiting to be paid.' },
+    PAID: { description: 'Paid in full.' },
+    VOID: { description: 'Withdrawn; nothing is owed.' },
+    UNCOLLECTIBLE: { description: 'Written off.' },
+  },
+});
+
+export enum InvoicePaymentStatus {
+  UNPAID = 'UNPAID',
+  PENDING = 'PENDING',
+  PARTIALLY_PAID = 'PARTIALLY_PAID',
+  PAID = 'PAID',
+  FAILED = 'FAILED',
+  REFUNDED = 'REFUNDED',
+}
+registerEnumType(InvoicePaymentStatus, {
+  name: 'InvoicePaymentStatus',
+  description: 'How far an invoice is paid.',
+  valuesConfig: {
+    UNPAID: { description: 'Nothing has come in, and nothing is on its way.' },
+    PENDING: { description: 'A payment is on its way; a bank debit takes days. Not paid yet.' },
+    PARTIALLY_PAID: { description: 'Part of the total has come in.' },
+    PAID: { description: 'The total has come in.' },
+    FAILED: { description: 'The last attempt to pay failed.' },
+    REFUNDED: { description: 'All that was paid was given back.' },
+  },
+});
+
+/** What the payments of an invoice amount to, in minor units. */
+export interface InvoicePayments {
+  readonly received: number;
+  readonly refunded: number;
+  /** Whether money is on its way. */
+  readonly processing: boolean;
+  /** Whether the latest attempt failed. */
+  readonly lastFailed: boolean;
+}
+
+/** A bill a tenant sent to a customer. */
+@ObjectType({ description: 'A bill the tenant sent to a customer.' })
+@Entity({ tableName: 'invoices' })
+export class Invoice extends PsaRow {
+  @Field(() => Int, { description: "The PSA's id." })
+  declare id: number;
+
+  @Property({ type: 'integer' })
+  customerId!: number;
+
+  @Property({ type: 'integer', nullable: true })
+  contractId: number | null = null;
+
+  @Property({ type: 'uuid', nullable: true })
+  subscriptionId: Uuid | null = null;
+
+  @Field(() => Customer, { description: 'Who is to pay.' })
+  readonly customer!: Customer;
+
+  @Field(() => String, { description: 'The number the tenant gave it.' })
+  @Property({ type: 'text' })
+  number!: string;
+
+  @Field(() => InvoiceStatus, { description: 'Where it stands in its life.' })
+  @Property({ type: 'text' })
+  status: InvoiceStatus = InvoiceStatus.OPEN;
+
+  @Field(() => InvoicePaymentStatus, { description: 'How far it is paid.' })
+  @Property({ type: 'text' })
+  paymentStatus: InvoicePaymentStatus = InvoicePaymentStatus.UNPAID;
+
+  @Property({ type: 'bigint', fieldName: 'total' })
+  totalMinor!: number;
+
+  @Property({ type: 'bigint', fieldName: 'amount_paid' })
+  amountPaidMinor: number = 0;
+
+  @Property({ type: 'character', length: 3 })
+  currency!: string;
+
+  @Field(() => Money, { description: 'What is billed, tax included.' })
+  get total(): Money {
+    return new Money(this.totalMinor, this.currency);
+  }
+
+  @Field(() => Money, { description: 'What is still to be paid; zero once it is paid, withdrawn or written off.' })
+  get amountDue(): Money {
+    return new Money(this.dueMinor, this.currency);
+  }
+
+  @Field(() => Money, { description: 'What has come in.' })
+  get amountPaid(): Money {
+    return new Money(this.amountPaidMinor, this.currency);
+  }
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When it should be paid by.' })
+  @Property({ type: 'datetime', nullable: true })
+  dueAt: Date | null = null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When the last of the total came in.' })
+  @Property({ type: 'datetime', nullable: true })
+  paidAt: Date | null = null;
+
+  @Field(() => DateTimeScalar, { description: 'When it was made.' })
+  declare createdAt: Date;
+
+  @Property({ type: 'json', defaultRaw: `'{}'` })
+  metadata: Record<string, unknown> = {};
+
+  /** Minor units still owed. */
+  get dueMinor(): number {
+    return this.status === InvoiceStatus.OPEN ? Math.max(0, this.totalMinor - this.amountPaidMinor) : 0;
+  }
+
+  /**
+   * Follows its payments. The same payments give the same invoice, in whatever order their news arrived, so this may be called
+   * as often as one likes.
+   * @param at Stripe's time of the payment that brought the change
+   */
+  follow(payments: InvoicePayments, at: Date): void {
+    this.amountPaidMinor = payments.received;
+    this.paymentStatus = this.paymentStatusFor(payments);
+    const settled = payments.received >= this.totalMinor;
+    // Withdrawn and written-off invoices keep their status: money that still comes in is shown by what was paid.
+    if (this.status === InvoiceStatus.OPEN && settled) this.status = InvoiceStatus.PAID;
+    if (settled && !this.paidAt) this.paidAt = at;
+  }
+
+  private paymentStatusFor({ received, refunded, processing, lastFailed }: InvoicePayments): InvoicePaymentStatus {
+    if (received > 0 && refunded >= received) return InvoicePaymentStatus.REFUNDED;
+    if (received > 0 && received >= this.totalMinor) return InvoicePaymentStatus.PAID;
+    if (processing) return InvoicePaymentStatus.PENDING;
+    if (received > 0) return InvoicePaymentStatus.PARTIALLY_PAID;
+    return lastFailed ? InvoicePaymentStatus.FAILED : InvoicePaymentStatus.UNPAID;
+  }
+}
+
+export const InvoiceConnection = connectionOf('Invoice', () => Invoice);

@@ -1,0 +1,193 @@
+import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Field, ObjectType, registerEnumType } from 'type-graphql';
+import { ModeRow } from '../../db/tenant-entity.js';
+import { type FeeRule } from '../../shared/fee.js';
+import { orderOf, type Order } from '../../shared/ordering.js';
+import { DateTimeScalar, DecimalScalar, SafeIntScalar, UUIDScalar } from '../../shared/scalars.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { type AccountReport } from '../../stripe/reports.js';
+import { type AccountId } from '../../stripe/types.js';
+
+export enum OnboardingStatus {
+  NOT_STARTED = 'NOT_STARTED',
+  IN_PROGRESS = 'IN_PROGRESS',
+  IN_REVIEW = 'IN_REVIEW',
+  ACTIVE = 'ACTIVE',
+  RESTRICTED = 'RESTRICTED',
+  DISCONNECTED = 'DISCONNECTED',
+}
+registerEnumType(OnboardingStatus, {
+  name: 'OnboardingStatus',
+  description: "How far a tenant's Stripe account is.",
+  valuesConfig: {
+    NOT_STARTED: { description: 'The account exists; nobody has filled anything in.' },
+    IN_PROGRESS: { description: 'Stripe is waiting for details.' },
+    IN_REVIEW: { description: 'All is filled in; Stripe is checking it.' },
+    ACTIVE: { description: 'It can take payments and be paid out.' },
+    RESTRICTED: { description: 'It once could, but Stripe has switched something off until a requirement is met.' },
+    DISCONNECTED: { description: 'The tenant has left, or Stripe has. Nothing can be charged; the history stays.' },
+  },
+});
+
+@ObjectType({ description: 'A problem with something that was given to Stripe.' })
+export class RequirementError {
+  @Field(() => String, { description: "Stripe's code for the problem." })
+  code!: string;
+
+  @Field(() => String, { description: 'What is wrong, for people.' })
+  reason!: string;
+
+  @Field(() => String, { description: 'The requirement it is about.' })
+  requirement!: string;
+}
+
+/** https://docs.stripe.com/connect/handling-api-verification */
+@ObjectType({ description: 'What Stripe still wants to know about the tenant.' })
+export class AccountRequirements {
+  @Field(() => [String], { description: 'Needed by the deadline, to keep the account working.' })
+  currentlyDue: string[] = [];
+
+  @Field(() => [String], { description: 'Needed later, once more has been paid.' })
+  eventuallyDue: string[] = [];
+
+  @Field(() => [String], { description: 'The deadline has passed: something is switched off.' })
+  pastDue: string[] = [];
+
+  @Field(() => [String], { description: 'Given, and being checked.' })
+  pendingVerification: string[] = [];
+
+  @Field(() => [RequirementError], { description: 'What was given and refused.' })
+  errors: RequirementError[] = [];
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When what is currently due must be there.' })
+  deadline: string | null = null;
+
+  @Field(() => String, { nullable: true, description: "Stripe's reason why the account is switched off." })
+  disabledReason: string | null = null;
+}
+
+/** A tenant's Stripe account as we last heard of it, and what the platform takes of its payments. */
+@ObjectType({ description: "The tenant's Stripe account and its settings." })
+@Entity({ tableName: 'stripe_config' })
+export class StripeConfig extends ModeRow {
+  @Field(() => UUIDScalar, { description: 'Our id.' })
+  declare id: Uuid;
+
+  @Field(() => String, { description: "The account's id at Stripe." })
+  @Property({ type: 'text' })
+  stripeAccountId!: AccountId;
+
+  @Property({ type: 'character', length: 2, nullable: true })
+  country: string | null = null;
+
+  @Property({ type: 'character', length: 3, nullable: true })
+  defaultCurrency: string | null = null;
+
+  @Field(() => Boolean, { description: 'Whether it can take payments.' })
+  @Property({ type: 'boolean' })
+  chargesEnabled: boolean = false;
+
+  @Field(() => Boolean, { description: 'Whether Stripe pays it out.' })
+  @Property({ type: 'boolean' })
+  payoutsEnabled: boolean = false;
+
+  @Field(() => Boolean, { description: 'Whether the first form was handed in. More may still be required.' })
+  @Property({ type: 'boolean' })
+  detailsSubmitted: boolean = false;
+
+  @Field(() => AccountRequirements, { description: 'What Stripe still wants.' })
+  @Property({ type: 'json', defaultRaw: `'{}'` })
+  requirements: AccountRequirements = new AccountRequirements();
+
+  @Field(() => DecimalScalar, { description: 'Part of each payment that the platform takes, in percent, 0 to 100.' })
+  @Property({ type: 'decimal', precision: 5, scale: 2 })
+  applicationFeePercent: string = '0.00';
+
+  @Field(() => SafeIntScalar, { description: 'Added to it per payment, in minor units of its currency.' })
+  @Property({ type: 'bigint' })
+  applicationFeeFixed: number = 0;
+
+  @Property({ type: 'datetime', nullable: true })
+  disconnectedAt: Date | null = null;
+
+  /** Stripe's time of the state above; never our own clock's. */
+  @Property({ type: 'datetime', nullable: true })
+  stripeAsOf: Date | null = null;
+
+  @Property({ type: 'json', defaultRaw: `'{}'` })
+  metadata: Record<string, unknown> = {};
+
+  @Field(() => DateTimeScalar, { description: 'When the account was made.' })
+  declare createdAt: Date;
+
+  @Field(() => DateTimeScalar, { description: 'When what we know of it last changed.' })
+  declare updatedAt: Date;
+
+  @Field(() => OnboardingStatus, { description: 'How far it is.' })
+  get onboarding(): OnboardingStatus {
+    if (this.disconnectedAt) return OnboardingStatus.DISCONNECTED;
+    if (this.chargesEnabled && this.payoutsEnabled) return OnboardingStatus.ACTIVE;
+    const { currentlyDue, pastDue, disabledReason, pendingVerification } = this.requirements;
+    if (!this.detailsSubmitted)
+      return this.metadata.linkedAt ? OnboardingStatus.IN_PROGRESS : OnboardingStatus.NOT_STARTED;
+    if (pastDue.length > 0 || (disabledReason && !disabledReason.includes('pending')))
+      return OnboardingStatus.RESTRICTED;
+    if (currentlyDue.length > 0) return OnboardingStatus.IN_PROGRESS;
+    return pendingVerification.length > 0 || !this.chargesEnabled
+      ? OnboardingStatus.IN_REVIEW
+      : OnboardingStatus.RESTRICTED;
+  }
+
+  get feeRule(): FeeRule {
+    return { percent: this.applicationFeePercent, fixed: this.applicationFeeFixed };
+  }
+
+  /**
+   * Takes over what Stripe reports of the account. Reports arrive twice and out of order; a stale one changes nothing.
+   * @param asOf Stripe's stamp of the report
+   * @param fetched whether it was read from Stripe just now
+   */
+  applyStripe(report: AccountReport, asOf: Date, fetched: boolean): Order {
+    const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.disconnectedAt !== null }, asOf, fetched);
+    if (order !== 'newer') return order;
+    this.chargesEnabled = report.chargesEnabled;
+    this.payoutsEnabled = report.payoutsEnabled;
+    this.detailsSubmitted = report.detailsSubmitted;
+    this.country = report.country;
+    this.defaultCurrency = report.defaultCurrency;
+    this.requirements = requirementsOf(report);
+    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+    return order;
+  }
+}
+
+function requirementsOf({ requirements }: AccountReport): AccountRequirements {
+  return {
+    currentlyDue: [...requirements.currentlyDue],
+    eventuallyDue: [...requirements.eventuallyDue],
+    pastDue: [...requirements.pastDue],
+    pendingVerification: [...requirements.pendingVerification],
+    errors: requirements.errors.map(({ code, reason, requirement }) => ({ code, reason, requirement })),
+    deadline: requirements.currentDeadline?.toISOString() ?? null,
+    disabledReason: requirements.disabledReason,
+  };
+}
+
+/** Finds the tenant of an account, also of one that has left. Global: read by workers. */
+@Entity({ tableName: 'stripe_accounts' })
+export class StripeAccount {
+  @PrimaryKey({ type: 'text' })
+  stripeAccountId!: AccountId;
+
+  @Property({ type: 'uuid' })
+  tenantId!: Uuid;
+
+  @Property({ type: 'boolean' })
+  livemode!: boolean;
+
+  @Property({ type: 'datetime', defaultRaw: 'now()' })
+  createdAt!: Date;
+
+  @Property({ type: 'datetime', nullable: true })
+  disconnectedAt: Date | null = null;
+}

@@ -1,0 +1,110 @@
+import { Entity, Property } from '@mikro-orm/decorators/legacy';
+import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { ModeRow } from '../../db/tenant-entity.js';
+import { DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { type AccountId, type PaymentMethodId } from '../../stripe/types.js';
+import { Customer } from '../customers/customer.entity.js';
+
+export enum PaymentMethodType {
+  CARD = 'CARD',
+  US_BANK_ACCOUNT = 'US_BANK_ACCOUNT',
+  SEPA_DEBIT = 'SEPA_DEBIT',
+  AU_BECS_DEBIT = 'AU_BECS_DEBIT',
+  BACS_DEBIT = 'BACS_DEBIT',
+  ACSS_DEBIT = 'ACSS_DEBIT',
+  LINK = 'LINK',
+  OTHER = 'OTHER',
+}
+registerEnumType(PaymentMethodType, {
+  name: 'PaymentMethodType',
+  description: 'What kind of payment method it is.',
+  valuesConfig: {
+    CARD: { description: 'A credit or debit card.' },
+    US_BANK_ACCOUNT: { description: 'ACH direct debit; takes days to settle.' },
+    SEPA_DEBIT: { description: 'SEPA direct debit; takes days to settle.' },
+    AU_BECS_DEBIT: { description: 'BECS direct debit (Australia); takes days to settle.' },
+    BACS_DEBIT: { description: 'Bacs direct debit (United Kingdom); takes days to settle.' },
+    ACSS_DEBIT: { description: 'Pre-authorised debit (Canada); takes days to settle.' },
+    LINK: { description: "Stripe's wallet." },
+    OTHER: { description: 'Any other kind that Stripe knows.' },
+  },
+});
+
+export enum PaymentMethodStatus {
+  ACTIVE = 'ACTIVE',
+  EXPIRED = 'EXPIRED',
+  DETACHED = 'DETACHED',
+}
+registerEnumType(PaymentMethodStatus, {
+  name: 'PaymentMethodStatus',
+  description: 'Whether a payment method can be used.',
+  valuesConfig: {
+    ACTIVE: { description: 'It can be charged.' },
+    EXPIRED: { description: 'The card has expired; the customer should give another.' },
+    DETACHED: { description: 'It was removed and cannot be charged again.' },
+  },
+});
+
+/** A card or bank account that a customer left with Stripe. What could be charged never comes here, only what tells it apart. */
+@ObjectType({ description: 'A card or bank account of a customer, kept by Stripe.' })
+@Entity({ tableName: 'payment_methods' })
+export class PaymentMethod extends ModeRow {
+  @Field(() => UUIDScalar, { description: 'Our id.' })
+  declare id: Uuid;
+
+  @Property({ type: 'integer' })
+  customerId!: number;
+
+  @Field(() => Customer, { description: 'Whose it is.' })
+  readonly customer!: Customer;
+
+  @Property({ type: 'text' })
+  stripeAccountId!: AccountId;
+
+  @Field(() => String, { description: "Stripe's id of it, on the tenant's account." })
+  @Property({ type: 'text' })
+  stripePaymentMethodId!: PaymentMethodId;
+
+  @Field(() => PaymentMethodType, { description: 'What kind it is.' })
+  @Property({ type: 'text' })
+  type!: PaymentMethodType;
+
+  @Field(() => String, { nullable: true, description: 'Brand of a card: `visa`.' })
+  @Property({ type: 'text', nullable: true })
+  brand: string | null = null;
+
+  @Field(() => String, { nullable: true, description: 'The last four digits.' })
+  @Property({ type: 'text', nullable: true })
+  last4: string | null = null;
+
+  @Field(() => Int, { nullable: true, description: 'Month in which a card expires, 1 to 12.' })
+  @Property({ type: 'smallint', nullable: true })
+  expMonth: number | null = null;
+
+  @Field(() => Int, { nullable: true, description: 'Year in which a card expires, four digits.' })
+  @Property({ type: 'smallint', nullable: true })
+  expYear: number | null = null;
+
+  @Field(() => String, { nullable: true, description: 'Name of the bank of a bank account.' })
+  @Property({ type: 'text', nullable: true })
+  bankName: string | null = null;
+
+  @Field(() => Boolean, { description: "Whether it is the customer's default." })
+  @Property({ type: 'boolean' })
+  isDefault: boolean = false;
+
+  @Field(() => PaymentMethodStatus, { description: 'Whether it can be used.' })
+  @Property({ type: 'text' })
+  status: PaymentMethodStatus = PaymentMethodStatus.ACTIVE;
+
+  /** Stripe's time of the state above; never our own clock's. */
+  @Property({ type: 'datetime', nullable: true })
+  stripeAsOf: Date | null = null;
+
+  @Property({ type: 'json', defaultRaw: `'{}'` })
+  metadata: Record<string, unknown> = {};
+
+  @Field(() => DateTimeScalar, { description: 'When it was saved.' })
+  declare createdAt: Date;
+}

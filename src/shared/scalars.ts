@@ -1,0 +1,40 @@
+import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+
+export {
+  GraphQLDateTimeISO as DateTimeScalar,
+  GraphQLEmailAddress as EmailAddressScalar,
+  GraphQLJSONObject as JSONObjectScalar,
+  GraphQLSafeInt as SafeIntScalar,
+  GraphQLURL as URLScalar,
+  GraphQLUUID as UUIDScalar,
+} from 'graphql-scalars';
+
+/** A three-letter currency as Stripe writes it: lower case. https://docs.stripe.com/currencies */
+export const CurrencyScalar = textScalar(
+  'Currency',
+  'A three-letter ISO 4217 currency code in lower case, as Stripe sends it: `usd`.',
+  /^[a-z]{3}$/,
+);
+
+/** A decimal number that must not pass through a float. */
+export const DecimalScalar = textScalar(
+  'Decimal',
+  'A decimal number as a string, so that no digit is lost: `"2.50"`.',
+  /^-?\d{1,18}(\.\d{1,18})?$/,
+);
+
+function textScalar(name: string, description: string, shape: RegExp): GraphQLScalarType<string, string> {
+  const check = (value: unknown): string => {
+    if (typeof value === 'string' && shape.test(value)) return value;
+    throw new GraphQLError(`${name} cannot represent this value: ${JSON.stringify(value)}`, {
+      extensions: { code: 'BAD_USER_INPUT' },
+    });
+  };
+  return new GraphQLScalarType<string, string>({
+    name,
+    description,
+    serialize: check,
+    parseValue: check,
+    parseLiteral: (node) => check(node.kind === Kind.STRING ? node.value : undefined),
+  });
+}
