@@ -281,7 +281,7 @@ function publicCaller(sandbox: Sandbox): Caller {
 }
 
 /** v1 takes forms, v2 JSON; the query counts for every method. */
-function readParams(incoming: Incoming, path: string, query: string): Record<string, unknown> {
+export function readParams(incoming: Incoming, path: string, query: string): Record<string, unknown> {
   const fromQuery = decodeForm(query);
   if (incoming.body === '') return fromQuery;
   const type = String(incoming.headers['content-type'] ?? '');

@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { recorder } from './record.js';
 import { createDestination } from './resources/event-destinations.js';
 import { createEndpoint } from './resources/webhook-endpoints.js';
 import { type Sandbox, type SandboxDump } from './sandbox.js';
@@ -16,6 +17,7 @@ const usage = `local-stripe: a Stripe on this machine.
   --thin-events a,b           what the thin destination hears (v2.core.*); * adds a twin of every snapshot event
   --retry-schedule 1,5,20     seconds between delivery attempts
   --settle-ms N               milliseconds until a charge's balance transaction is there (60)
+  --record PATH               write every exchange and event to a .jsonl file, or to a file of its own in a folder
   --data FILE                 keep the state in this file
   --exit-with-parent          stop when stdin closes
   --help
@@ -32,6 +34,7 @@ const { values: flags } = parseArgs({
     'thin-events': { type: 'string', default: 'v2.core.*' },
     'retry-schedule': { type: 'string' },
     'settle-ms': { type: 'string' },
+    record: { type: 'string' },
     data: { type: 'string' },
     'exit-with-parent': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -109,6 +112,7 @@ async function main(): Promise<void> {
     port: Number(flags.port),
     keys: flags.key,
     log,
+    ...(flags.record && { onExchange: recorder(flags.record) }),
     ...(flags['settle-ms'] && { settleMs: Number(flags['settle-ms']) }),
     ...(flags['retry-schedule'] && { delivery: { retrySchedule: flags['retry-schedule'].split(',').map(Number) } }),
   });

@@ -54,6 +54,7 @@ export class Events {
       }
     const targets = this.endpoints(ctx, type);
     event.pending = targets.length;
+    ctx.sandbox.options.onExchange?.({ event: renderEvent(event) });
     if (targets.length > 0) {
       const payload = JSON.stringify(renderEvent(event), null, 2);
       for (const target of targets) this.deliveries.enqueue(ctx.account, event.id, type, payload, target);
@@ -99,6 +100,7 @@ export class Events {
         table.delete(old.id);
         break;
       }
+    ctx.sandbox.options.onExchange?.({ event: renderThinNotification(event) });
     if (targets.length === 0) return;
     const payload = JSON.stringify(renderThinNotification(event));
     for (const target of targets) this.deliveries.enqueue(ctx.account, event.id, type, payload, target);

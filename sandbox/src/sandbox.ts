@@ -7,6 +7,7 @@ import { Expander } from './expand.js';
 import { Faults } from './faults.js';
 import { Idempotency, type StoredAnswer } from './idempotency.js';
 import { newId, randomText } from './ids.js';
+import { type Observer } from './record.js';
 import { type Resource } from './resource.js';
 import { Router } from './router.js';
 import { type PartitionDump, Store } from './store.js';
@@ -22,6 +23,8 @@ export interface SandboxOptions {
   delivery: Partial<DeliveryOptions>;
   /** Hears of trouble inside; by default nothing. */
   log: (line: string) => void;
+  /** Hears of every request with its answer, and of every event. For checks of the sandbox itself; costs time. */
+  onExchange?: Observer;
 }
 
 /** A request as the log remembers it. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { answer, type Incoming, type Outgoing } from './api.js';
+import { exchangeOf, recorder } from './record.js';
 import { resources } from './resources/index.js';
 import { Sandbox, type SandboxOptions } from './sandbox.js';
 
@@ -13,12 +14,16 @@ export interface RunningSandbox {
   stop(): Promise<void>;
 }
 
-/** Starts a sandbox on loopback. Port 0 takes a free one. */
+/**
+ * Starts a sandbox on loopback. Port 0 takes a free one. With `LOCAL_STRIPE_RECORD=PATH` in the environment it records what passes there
+ * (see {@link recorder}), however it was started: so a test run can have all its traffic checked without a word from any test.
+ */
 export async function startSandbox(
   options: Partial<SandboxOptions> & { port?: number; host?: string } = {},
 ): Promise<RunningSandbox> {
   const { port = 0, host = '127.0.0.1', ...rest } = options;
-  const sandbox = new Sandbox(resources, rest);
+  const record = process.env['LOCAL_STRIPE_RECORD'];
+  const sandbox = new Sandbox(resources, { ...(record && { onExchange: recorder(record) }), ...rest });
   const server = createServer((request, response) => {
     handle(sandbox, request, response).catch((error: unknown) => {
       sandbox.options.log(`request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -61,6 +66,7 @@ async function handle(sandbox: Sandbox, request: IncomingMessage, response: Serv
     body,
   };
   const outgoing = await answer(sandbox, incoming);
+  sandbox.options.onExchange?.(exchangeOf(incoming, outgoing));
   write(sandbox, outgoing, response);
 }
 
