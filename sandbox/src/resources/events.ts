@@ -42,10 +42,6 @@ export const events: Resource = {
         object_id: p.string(),
         types: p.array(p.string()),
         created: p.record(p.string()),
-        gt: p.any(),
-        gte: p.any(),
-        lt: p.any(),
-        lte: p.any(),
       },
       (ctx, { object_id: objectId, types, created, ...page }) => {
         const range = Object.fromEntries(Object.entries(created ?? {}).map(([key, value]) => [key, Date.parse(value)]));

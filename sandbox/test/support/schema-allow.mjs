@@ -13,4 +13,9 @@ export const allowed = [
     at: /^request \/payment_method_types: unknown$/,
     why: 'Taken from callers that pin an API version before 2026-09-30, as Stripe does; @stripe/cli is one. Newer ones get a 400.',
   },
+  {
+    on: /^GET \/v2\//,
+    at: /^request \/page: unknown$/,
+    why: "The SDK follows `next_page_url` as it is; what stands in its query is the server's own business.",
+  },
 ];

@@ -1,0 +1,1 @@
+export declare const allowed: { on: RegExp; at: RegExp; why: string }[];
