@@ -62,8 +62,8 @@ export class WatchedHttpClient {
       const answer = await within(left, this.inner.makeRequest(...request));
       const status = answer.getStatusCode();
       this.breaker.report(status < 500);
-      // 409: a request under the same key is still running.
-      if (trace && (status >= 500 || status === 409)) trace.unsettled = true;
+      // 2xx: something happened, and the call may still fail on what is read. 409: a request under the same key is still running.
+      if (trace && (status < 400 || status >= 500 || status === 409)) trace.unsettled = true;
       return watchBody(answer, left, trace);
     } catch (error) {
       this.breaker.report(false);
@@ -83,7 +83,10 @@ function watchBody(answer: Answer, ms: number, trace: CallTrace | undefined): An
   const read = answer.toJSON.bind(answer);
   answer.toJSON = async () => {
     try {
-      return (await within(ms, read())) as unknown;
+      const body = (await within(ms, read())) as unknown;
+      // The SDK stumbles over JSON that is no object.
+      if (typeof body !== 'object' || body === null) throw new Error('The answer is no object.');
+      return body;
     } catch (error) {
       if (trace) trace.unsettled = true;
       (answer.getRawResponse() as { destroy?: () => void }).destroy?.();

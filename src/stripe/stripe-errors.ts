@@ -139,12 +139,7 @@ function ofStripe(error: Stripe.errors.StripeError, call: CallState): StripeFail
   if (error instanceof errors.StripeAuthenticationError) return no('STRIPE_UNAVAILABLE', ownWords.unavailable);
   if (error instanceof errors.NotCancelableError || error instanceof errors.AlreadyCanceledError)
     return no('INVALID_STATE', publicMessage(error));
-  // Without a status nothing readable came back; 409 means that the first call under this key is still running.
-  if (
-    error instanceof errors.StripeAPIError &&
-    (!error.statusCode || error.statusCode >= 500 || error.statusCode === 409)
-  )
-    return unclear(error, call, facts);
+  if (error instanceof errors.StripeAPIError && !isAnswer(error.statusCode)) return unclear(error, call, facts);
 
   const known = byStripeCode[error.code ?? ''];
   const field = known?.field ?? fieldOf(error.param);
@@ -154,6 +149,11 @@ function ofStripe(error: Stripe.errors.StripeError, call: CallState): StripeFail
   if (error instanceof errors.StripePermissionError) return no('STRIPE_REJECTED', 'Stripe does not permit this.');
   if (clientParams.has(error.param ?? '')) return no('BAD_USER_INPUT', publicMessage(error), { field });
   return no('STRIPE_REJECTED', publicMessage(error), field ? { field } : {});
+}
+
+/** Without a status nothing readable came back; 409 means that the first call under this key is still running. */
+function isAnswer(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500 && status !== 409;
 }
 
 function comesBeforeTheKey(error: Stripe.errors.StripeError): boolean {
