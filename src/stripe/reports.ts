@@ -13,6 +13,8 @@ import {
   type PaymentMethodId,
 } from './types.js';
 
+export type { AccountReport } from './account-report.js';
+
 // What Stripe says, in one shape, whether it came as the answer to a call or inside a webhook. Amounts are minor units.
 
 const intentStatuses = [

@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import { createLogger, type Logger } from '../shared/logger.js';
+import { type AccountReport } from './account-report.js';
 import { AccountStripe } from './account-stripe.js';
 import * as accounts from './accounts.js';
 import { CircuitBreaker } from './circuit-breaker.js';
@@ -105,7 +106,7 @@ export class StripeService {
   }
 
   /** Makes a tenant's account, with nothing known of it yet but what is given. {@link accounts.createConnectAccount} */
-  createConnectAccount(input: accounts.CreateConnectAccount, keyed: Keyed): Promise<accounts.AccountReport> {
+  createConnectAccount(input: accounts.CreateConnectAccount, keyed: Keyed): Promise<AccountReport> {
     return accounts.createConnectAccount(this.platform, this.accountsApi, input, keyed);
   }
 
@@ -115,12 +116,12 @@ export class StripeService {
   }
 
   /** The account's status and open requirements now. @throws AppError ACCOUNT_DISCONNECTED */
-  retrieveAccount(id: AccountId): Promise<accounts.AccountReport> {
+  retrieveAccount(id: AccountId): Promise<AccountReport> {
     return accounts.retrieveAccount(this.platform, id);
   }
 
   /** The account that carries this metadata, for a creation whose answer was lost. */
-  findAccount(lookup: Lookup): Promise<accounts.AccountReport | null> {
+  findAccount(lookup: Lookup): Promise<AccountReport | null> {
     return accounts.findAccount(this.platform, this.accountsApi, lookup);
   }
 

@@ -34,10 +34,11 @@ export async function fakeStripe(...replies: Reply[]) {
       replies.splice(0, replies.length, ...next);
       seen.length = 0;
     },
-    stop: () => new Promise<void>((resolve) => {
-      server.closeAllConnections();
-      server.close(() => resolve());
-    }),
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
 }
 

@@ -109,7 +109,9 @@ test('a thousand deliveries take well under a second', () => {
 /** As Stripe's documentation has it: the parser of the kind, with each secret of the kind in turn. */
 function judgeBySdk(body: string, header: string): boolean {
   const read = [
-    ...secrets.snapshot.map((secret) => () => sdk.webhooks.constructEvent(body, header, secret, 300, undefined, at * 1_000)),
+    ...secrets.snapshot.map(
+      (secret) => () => sdk.webhooks.constructEvent(body, header, secret, 300, undefined, at * 1_000),
+    ),
     ...secrets.thin.map((secret) => () => sdk.parseEventNotification(body, header, secret, 300, undefined, at * 1_000)),
   ];
   return read.some((attempt) => {
