@@ -61,7 +61,7 @@ export function route<S extends Shape, P extends string>(
   access: Access = 'secret',
 ): Route {
   // The router fills `ids` from the very path the names were taken from.
-  return { method, path, params, access, handler: handler as Route['handler'] };
+  return { method, path, params, access, handler: handler as unknown as Route['handler'] };
 }
 
 /** The names behind the colons of a path. */

@@ -1,0 +1,75 @@
+import type Stripe from 'stripe';
+import { p } from '../params.js';
+import { type Resource } from '../resource.js';
+import { route } from '../router.js';
+import { changeAccount, requireAccount } from './account-state.js';
+import { deauthorize } from './accounts.js';
+
+/** What a test or a demo does to a connected account from outside. */
+export const accountsControl: Resource = {
+  routes: [
+    /** Finishes onboarding as the hosted page would. */
+    route(
+      'POST',
+      '/_control/accounts/:id/onboard',
+      {},
+      (ctx, _params, { id }) => changeAccount(ctx, requireAccount(ctx, id), finishOnboarding),
+      'public',
+    ),
+    /** Sets what is due, pending or wrong, and restricts. With `current_deadline` the restriction comes when that time is reached. */
+    route(
+      'POST',
+      '/_control/accounts/:id',
+      {
+        currently_due: p.array(p.string()),
+        eventually_due: p.array(p.string()),
+        past_due: p.array(p.string()),
+        pending_verification: p.array(p.string()),
+        errors: p.array(p.any()),
+        current_deadline: p.timestamp().clearable(),
+        disabled_reason: p.string().clearable(),
+        capabilities: p.record(p.enum('active', 'inactive', 'pending', 'unrequested')),
+      },
+      (ctx, params, { id }) =>
+        changeAccount(ctx, requireAccount(ctx, id), (state) => {
+          if (params.currently_due) [state.extraDue, state.overdue] = [params.currently_due, false];
+          if (params.past_due) {
+            state.extraDue = [...new Set([...(params.currently_due ?? []), ...params.past_due])];
+            state.overdue = params.past_due.length > 0;
+          }
+          if (params.eventually_due) state.extraEventually = params.eventually_due;
+          if (params.pending_verification) state.pendingVerification = params.pending_verification;
+          if (params.errors) state.errors = params.errors as Stripe.Account.Requirements.Error[];
+          if (params.disabled_reason !== undefined)
+            state.disabledReason = params.disabled_reason as Stripe.Account.Requirements.DisabledReason | null;
+          if (params.capabilities) Object.assign(state.forced, params.capabilities);
+          if (params.current_deadline !== undefined) {
+            state.deadline = params.current_deadline;
+            ctx.sandbox.scheduler.cancel(id, 'account.deadline');
+            if (params.current_deadline !== null) ctx.on(id).schedule(params.current_deadline, 'account.deadline', id);
+          }
+        }),
+      'public',
+    ),
+    route(
+      'POST',
+      '/_control/accounts/:id/deauthorize',
+      {},
+      (ctx, _params, { id }) => {
+        deauthorize(ctx, id);
+        return { id, deauthorized: true };
+      },
+      'public',
+    ),
+  ],
+};
+
+/** Everything asked for is provided and verified. */
+export function finishOnboarding(state: Parameters<Parameters<typeof changeAccount>[2]>[0]): void {
+  state.onboarded = true;
+  state.extraDue = [];
+  state.overdue = false;
+  state.deadline = null;
+  state.errors = [];
+  state.pendingVerification = [];
+}
