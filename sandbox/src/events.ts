@@ -84,9 +84,7 @@ export class Events {
       type,
       created: Math.round(ctx.sandbox.clock.exact() * 1000),
       ...(home.isPlatform ? {} : { context: home.account }),
-      related_object: object.id
-        ? { id: object.id, type: object.object, url: objectUrl(object.object, object.id) }
-        : null,
+      related_object: relatedObject(object),
       reason: ctx.request.id
         ? { type: 'request', request: { id: ctx.request.id, idempotency_key: ctx.request.idempotencyKey ?? '' } }
         : null,
@@ -209,6 +207,12 @@ const irregular: Record<string, string> = {
   fee_refund: '/v1/application_fees',
   line_item: '/v1/invoices',
 };
+
+/** What a thin event points to. Nothing where nothing can be fetched: an application, the preview of an invoice. */
+function relatedObject({ id, object }: { id?: string; object: string }): StoredThinEvent['related_object'] {
+  if (object === 'balance') return { type: object, url: '/v1/balance' };
+  return id && object !== 'application' ? { id, type: object, url: objectUrl(object, id) } : null;
+}
 
 /** Where an object is found, as thin events say it. */
 export function objectUrl(object: string, id: string): string {

@@ -67,7 +67,7 @@ export interface StoredThinEvent {
   type: string;
   created: number;
   context?: string;
-  related_object: { id: string; type: string; url: string } | null;
+  related_object: { id?: string; type: string; url: string } | null;
   reason: { type: 'request'; request: { id: string; idempotency_key: string } } | null;
   snapshot_event?: string;
   data?: Record<string, unknown>;

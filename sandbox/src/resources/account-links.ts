@@ -47,7 +47,6 @@ const collection = p.hash({
 const v2UseCase = p.hash({
   refresh_url: p.string().required(),
   return_url: p.string(),
-  configurations: p.array(p.string()),
   collection_options: collection,
 });
 
