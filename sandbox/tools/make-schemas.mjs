@@ -8,7 +8,7 @@
  *   version   the API version that the SDK is pinned to
  *   routes    `POST /v1/refunds/{}` → `{ params, result }`, names in `schemas`
  *   events    snapshot event type → schema of its `data.object`
- *   thin      thin event type → schema of the whole event
+ *   thin, notifications   thin event type → schema of the event as it is fetched, as it is delivered
  *   schemas   name → JSON Schema (they refer to each other by `$ref`)
  *
  * How the types are read:
@@ -111,7 +111,7 @@ const searchOf = (item) => ({
   additionalProperties: false,
 });
 
-/** @returns {{ sdk: string, version: string, routes: object, events: object, thin: object, schemas: object }} */
+/** @returns {{ sdk: string, version: string, routes: object, events: object, thin: object, notifications: object, schemas: object }} */
 export function makeSchemas() {
   const roots = [...filesBelow(join(sdk, 'resources'), '.d.ts'), join(sdk, 'Types.d.ts'), join(sdk, 'apiVersion.d.ts')];
   const program = ts.createProgram(roots, {
@@ -174,8 +174,11 @@ export function makeSchemas() {
 
   const thin = {};
   const thinFile = join(sdk, 'resources', 'V2', 'Core', 'Events.d.ts');
-  for (const type of checker.getDeclaredTypeOfSymbol(exported(thinFile, 'Event')).types) {
-    thin[checker.getTypeOfPropertyOfType(type, 'type').value] = writer.write(type, 'json');
+  const notifications = {};
+  for (const [name, into] of Object.entries({ Event: thin, EventNotification: notifications })) {
+    for (const type of checker.getDeclaredTypeOfSymbol(exported(thinFile, name)).types) {
+      into[checker.getTypeOfPropertyOfType(type, 'type').value] = writer.write(type, 'json');
+    }
   }
 
   const error = writer.write(
@@ -188,7 +191,7 @@ export function makeSchemas() {
   }
   const { version: sdkVersion } = JSON.parse(readFileSync(join(sdk, '..', 'package.json'), 'utf8'));
   const version = /ApiVersion = '([^']+)'/.exec(readFileSync(join(sdk, 'apiVersion.js'), 'utf8'))[1];
-  return { sdk: sdkVersion, version, routes, events, event: base, thin, error, schemas: writer.schemas };
+  return { sdk: sdkVersion, version, routes, events, event: base, thin, notifications, error, schemas: writer.schemas };
 }
 
 /** `Promise<Response<Refund>>` → Refund, `ApiListPromise<Refund>` → a list of them. */

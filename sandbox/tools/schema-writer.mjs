@@ -47,6 +47,7 @@ export class SchemaWriter {
     }
     const name = nameOf(type, this.checker, this.sdk);
     if (name === 'Decimal') return { type: 'string', pattern: '^-?\\d+(\\.\\d+)?$' };
+    if (name === 'StripeContext') return { type: 'string' }; // the SDK parses it
     if (name === 'Uint8Array' || name === 'Buffer') return {};
     if (flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) return this.#named(type, wire, name);
     throw new Error(`make-schemas: no rule for the type ${this.checker.typeToString(type)}`);
@@ -177,7 +178,7 @@ function nameOf(type, checker, sdk) {
     .replace(/^resources\/|\.d\.ts$/g, '')
     .replaceAll('/', '.');
   const name = checker.getFullyQualifiedName(symbol).replace(/^".*"\./, '');
-  return name === 'Decimal' || name === 'Uint8Array' ? name : `${file}.${name}`;
+  return ['Decimal', 'StripeContext', 'Uint8Array'].includes(name) ? name : `${file}.${name}`;
 }
 
 /** The literal in a type's `object` field, `charge` for a Charge. */

@@ -91,7 +91,8 @@ export class SchemaChecker {
   #event(event, side) {
     const on = String(event?.type);
     if (event?.object === 'v2.core.event') {
-      const schema = this.bundle.thin[on];
+      // Delivered, it has no data: that is what makes it thin.
+      const schema = this.bundle[side === 'event' ? 'notifications' : 'thin'][on];
       return schema
         ? this.#against(schema, event, on, side)
         : [{ on, at: `${side}: the SDK knows no such thin event` }];
