@@ -1,5 +1,5 @@
+import { AccountBilling } from './account-billing.js';
 import * as charges from './charges.js';
-import { type Connection } from './connection.js';
 import * as customers from './customers.js';
 import * as events from './events.js';
 import * as intents from './payment-intents.js';
@@ -12,9 +12,7 @@ import { type Keyed, type Lookup } from './types.js';
  * Stripe as one tenant's account sees it: every call carries that account. What changes something takes Stripe's idempotency key.
  * The functions behind the methods say more about each.
  */
-export class AccountStripe {
-  constructor(private readonly via: Connection) {}
-
+export class AccountStripe extends AccountBilling {
   /** {@link intents.createPaymentIntent} */
   createPaymentIntent(input: intents.CreatePaymentIntent, keyed: Keyed): Promise<ids.PaymentIntent> {
     return intents.createPaymentIntent(this.via, input, keyed);
