@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,7 @@ export function ensureSchemas() {
   const folder = join(tools, '..', '..', '.local', 'stripe-schemas');
   const file = join(folder, `${key}.json`);
   if (!existsSync(file)) {
+    rmSync(folder, { recursive: true, force: true }); // what an older SDK or generator left
     mkdirSync(folder, { recursive: true });
     execFileSync(process.execPath, [generator, file], { stdio: 'inherit' });
   }
