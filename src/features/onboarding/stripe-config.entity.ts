@@ -24,7 +24,7 @@ registerEnumType(OnboardingStatus, {
     IN_PROGRESS: { description: 'Stripe is waiting for details.' },
     IN_REVIEW: { description: 'All is filled in; Stripe is checking it.' },
     ACTIVE: { description: 'It can take payments and be paid out.' },
-    RESTRICTED: { description: 'It once could, but Stripe has switched something off until a requirement is met.' },
+    RESTRICTED: { description: 'Stripe has switched something off until a requirement is met.' },
     DISCONNECTED: { description: 'The tenant has left, or Stripe has. Nothing can be charged; the history stays.' },
   },
 });
@@ -125,21 +125,36 @@ export class StripeConfig extends ModeRow {
 
   @Field(() => OnboardingStatus, { description: 'How far it is.' })
   get onboarding(): OnboardingStatus {
-    if (this.disconnectedAt) return OnboardingStatus.DISCONNECTED;
-    if (this.chargesEnabled && this.payoutsEnabled) return OnboardingStatus.ACTIVE;
-    const { currentlyDue, pastDue, disabledReason, pendingVerification } = this.requirements;
-    if (!this.detailsSubmitted)
-      return this.metadata.linkedAt ? OnboardingStatus.IN_PROGRESS : OnboardingStatus.NOT_STARTED;
-    if (pastDue.length > 0 || (disabledReason && !disabledReason.includes('pending')))
-      return OnboardingStatus.RESTRICTED;
-    if (currentlyDue.length > 0) return OnboardingStatus.IN_PROGRESS;
-    return pendingVerification.length > 0 || !this.chargesEnabled
-      ? OnboardingStatus.IN_REVIEW
-      : OnboardingStatus.RESTRICTED;
+    return onboardingStatus(this);
   }
 
   get feeRule(): FeeRule {
     return { percent: this.applicationFeePercent, fixed: this.applicationFeeFixed };
+  }
+
+  /**
+   * Starts over with a new account. The fee rule stays; what was known of the account before is gone from here, and its line in the
+   * directory keeps that it was the tenant's.
+   */
+  connect(report: AccountReport): void {
+    this.stripeAccountId = report.id;
+    this.disconnectedAt = null;
+    this.stripeAsOf = null;
+    this.metadata = {};
+    // Made a moment ago: whatever is reported of it later is newer than this, so there is no stamp to hold on to.
+    this.takeOver(report);
+  }
+
+  /** Notes that somebody was given a way into Stripe's form. */
+  noteLink(at: Date): void {
+    this.metadata = { ...this.metadata, linkedAt: this.metadata.linkedAt ?? at.toISOString() };
+  }
+
+  /** Nothing can be charged from here on. Final for this account. */
+  disconnect(at: Date): void {
+    this.disconnectedAt ??= at;
+    this.chargesEnabled = false;
+    this.payoutsEnabled = false;
   }
 
   /**
@@ -150,15 +165,54 @@ export class StripeConfig extends ModeRow {
   applyStripe(report: AccountReport, asOf: Date, fetched: boolean): Order {
     const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.disconnectedAt !== null }, asOf, fetched);
     if (order !== 'newer') return order;
+    this.takeOver(report);
+    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+    return order;
+  }
+
+  private takeOver(report: AccountReport): void {
     this.chargesEnabled = report.chargesEnabled;
     this.payoutsEnabled = report.payoutsEnabled;
     this.detailsSubmitted = report.detailsSubmitted;
     this.country = report.country;
     this.defaultCurrency = report.defaultCurrency;
     this.requirements = requirementsOf(report);
-    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
-    return order;
   }
+}
+
+/** What the state of an account is told by; a row of the table has it, and so has the entity. */
+export interface AccountFacts {
+  readonly chargesEnabled: boolean;
+  readonly payoutsEnabled: boolean;
+  readonly detailsSubmitted: boolean;
+  readonly requirements: Pick<
+    AccountRequirements,
+    'currentlyDue' | 'pastDue' | 'pendingVerification' | 'disabledReason'
+  >;
+  readonly disconnectedAt: Date | string | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Stripe's reasons that ask nothing of anybody: it is looking. https://docs.stripe.com/api/accounts/object#account_object-requirements-disabled_reason */
+const stripeIsLooking = new Set(['requirements.pending_verification', 'under_review', 'listed']);
+
+/**
+ * How far an account is. An account that was never filled in is past due and switched off at Stripe, too: so whether the form was
+ * handed in is asked before what is due.
+ */
+export function onboardingStatus(account: AccountFacts): OnboardingStatus {
+  if (account.disconnectedAt) return OnboardingStatus.DISCONNECTED;
+  if (account.chargesEnabled && account.payoutsEnabled) return OnboardingStatus.ACTIVE;
+  if (!account.detailsSubmitted)
+    return account.metadata.linkedAt ? OnboardingStatus.IN_PROGRESS : OnboardingStatus.NOT_STARTED;
+  const { currentlyDue, pastDue, pendingVerification, disabledReason } = account.requirements;
+  if (pastDue.length > 0 || (disabledReason !== null && !stripeIsLooking.has(disabledReason)))
+    return OnboardingStatus.RESTRICTED;
+  if (currentlyDue.length > 0) return OnboardingStatus.IN_PROGRESS;
+  // Charges without payouts, and nothing that is being checked: Stripe holds the money back.
+  return pendingVerification.length > 0 || !account.chargesEnabled
+    ? OnboardingStatus.IN_REVIEW
+    : OnboardingStatus.RESTRICTED;
 }
 
 function requirementsOf({ requirements }: AccountReport): AccountRequirements {
