@@ -1,7 +1,7 @@
 import { stripeTime } from '../shared/clock.js';
 import { type Account, type AccountId, type AccountV2, type Metadata } from './types.js';
 
-export interface RequirementError {
+interface RequirementError {
   readonly code: string;
   /** Written for the account's owner. */
   readonly reason: string;
@@ -9,7 +9,7 @@ export interface RequirementError {
 }
 
 /** What Stripe still wants to know. https://docs.stripe.com/connect/handling-api-verification */
-export interface AccountRequirements {
+interface AccountRequirements {
   readonly currentlyDue: readonly string[];
   readonly eventuallyDue: readonly string[];
   readonly pastDue: readonly string[];

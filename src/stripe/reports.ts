@@ -27,10 +27,10 @@ const intentStatuses = [
   'canceled',
 ] as const;
 
-export type IntentStatus = (typeof intentStatuses)[number];
+type IntentStatus = (typeof intentStatuses)[number];
 
 /** Why the last try at paying failed. `message` is written for the payer. */
-export interface PaymentErrorReport {
+interface PaymentErrorReport {
   readonly code: string | null;
   /** The issuer's reason: `insufficient_funds`. https://docs.stripe.com/declines/codes */
   readonly declineCode: string | null;

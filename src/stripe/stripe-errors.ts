@@ -171,9 +171,18 @@ function factsOf(error: Stripe.errors.StripeError): StripeFailure['facts'] {
 function evidenceOf(error: Stripe.errors.StripeError) {
   return {
     cause: error,
-    intent: error.payment_intent ? intentReport(error.payment_intent) : null,
+    intent: intentOf(error),
     setupIntent: error.setup_intent ?? null,
   };
+}
+
+/** An intent that cannot be read must not hide the refusal that it came with. */
+function intentOf({ payment_intent: intent }: Stripe.errors.StripeError): IntentReport | null {
+  try {
+    return intent ? intentReport(intent) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Stripe's parameter as a field of ours: `payment_method` → `paymentMethod`, `items[0][price]` → `items`. */
