@@ -32,7 +32,11 @@ export async function postgresBinaries(user: ServerUser): Promise<string> {
         'Run `npm ci` without --omit=optional, or set DATABASE_URL to a PostgreSQL 18 of yours.',
     );
   }
-  const installed = join(dirname(dirname(main)), 'native');
+  return fitBinaries(join(dirname(dirname(main)), 'native'), user);
+}
+
+/** Makes installed programs runnable by `user`, where they are or as a copy; returns where. */
+export async function fitBinaries(installed: string, user: ServerUser): Promise<string> {
   await hydrateSymlinks(installed).catch(() => undefined); // a read-only installation is judged by the trial below
   if (await runs(installed, user)) return installed;
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -57,6 +57,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     const stop = async () => {
       await terminate(running.pid);
       for (const path of paths) await rm(path, { recursive: true, force: true });
+      if (temporary && dataDir !== resolve(options.dataDir)) await rmdir(dirname(dataDir)).catch(() => undefined);
       reaper.dismiss();
     };
     const { pid, port, adopted } = running;

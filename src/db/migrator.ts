@@ -238,7 +238,8 @@ function explain(error: unknown, current: string, files: readonly MigrationFile[
       'The role of MIGRATION_DATABASE_URL must own the tables and the schema, and have CREATEROLE unless the roles app_tenant, app_worker, app_platform and app_readonly exist already.',
   };
   const parts = [
-    `${current || 'migration'}${line}: ${report.message}`,
+    // MikroORM appends what follows on lines of its own.
+    `${current || 'migration'}${line}: ${report.message.split(/\n - (?:detail|hint):/)[0]}`,
     report.detail,
     report.hint,
     hints[report.code ?? ''],

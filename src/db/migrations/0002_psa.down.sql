@@ -23,17 +23,17 @@ begin
     end if;
   end loop;
 
-  for n in select * from payments_mount where kind = 'index' loop
-    execute format('drop index if exists %I', n.object_name);
-  end loop;
-  for n in select * from payments_mount where kind in ('constraint', 'column') order by kind desc loop
-    execute format('alter table %I drop %s if exists %I', n.table_name, n.kind, n.object_name);
-  end loop;
   for n in
     select m.table_name from payments_mount m
     where m.kind = 'table' order by array_position(array['invoices', 'contracts', 'customers', 'users', 'tenants'], m.table_name)
   loop
     execute format('drop table if exists %I', n.table_name);
+  end loop;
+  for n in select * from payments_mount where kind = 'index' loop
+    execute format('drop index if exists %I', n.object_name);
+  end loop;
+  for n in select * from payments_mount where kind in ('constraint', 'column') order by kind desc loop
+    execute format('alter table %I drop %s if exists %I', n.table_name, n.kind, n.object_name);
   end loop;
 end $$;
 

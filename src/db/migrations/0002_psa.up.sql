@@ -98,7 +98,7 @@ begin
     if n.required and not have.attnotnull then
       problems := problems || format('%s.%s may be null; needed is not null', n.table_name, n.name);
     end if;
-    if n.pattern is not null then
+    if n.pattern is not null and has_table_privilege(format('%I.%I', current_schema(), n.table_name), 'select') then
       execute format('select string_agg(v, %L order by v) from (select distinct %I::text as v from %I where %I::text !~ %L limit 5) x',
         ', ', n.name, n.table_name, n.name, n.pattern) into misfits;
       if misfits is not null then
