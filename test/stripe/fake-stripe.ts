@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { type StripeSettings, StripeService } from '../../src/stripe/stripe.service.js';
 
 /** One request as it arrived. */
-export interface Seen {
+interface Seen {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];

@@ -197,6 +197,42 @@ test('while Stripe is down, calls fail at once, and one in a while finds out whe
   expect(down.isAvailable).toBe(true);
 });
 
+test('a lookup reads page after page, an hour back for clocks that differ', async () => {
+  const page = (ids: number[], has_more: boolean) =>
+    json(200, {
+      object: 'list',
+      has_more,
+      data: ids.map((n) => anIntent({ id: `pi_${n}`, metadata: { command_id: `c${n}` } })),
+    });
+  stripe.replyWith(page([3, 2], true), page([1], false));
+  const account = service().forAccount('acct_1');
+  const since = new Date(1_764_003_600_000);
+  const lookup = { metadata: { command_id: 'c1' }, since, customerId: 'cus_1' } as const;
+  await expect(account.findPaymentIntent(lookup)).resolves.toMatchObject({ id: 'pi_1' });
+  const queries = stripe.seen.map(({ path }) => Object.fromEntries(new URL(path, stripe.url).searchParams));
+  expect(queries).toMatchObject([
+    { customer: 'cus_1', 'created[gte]': '1764000000', limit: '100' },
+    { customer: 'cus_1', 'created[gte]': '1764000000', limit: '100', starting_after: 'pi_2' },
+  ]);
+});
+
+test.each<[string, Reply]>([
+  ['no list', json(200, { data: [] })],
+  ['cut off', truncated({ object: 'list', data: [], has_more: false })],
+  ['an error', refusal(500, { type: 'api_error' })],
+])('absence is not proven by a page that is %s', async (_, broken) => {
+  stripe.replyWith(json(200, { object: 'list', has_more: true, data: [anIntent()] }), broken);
+  const lookup = { metadata: { command_id: 'other' }, since: new Date(0) };
+  const failure = await failureOf(service().forAccount('acct_1').findPaymentIntent(lookup));
+  expect(failure.code).toBe('STRIPE_UNAVAILABLE');
+});
+
+test('a lookup for nothing in particular is a mistake', async () => {
+  stripe.replyWith(json(200, { object: 'list', has_more: false, data: [anIntent()] }));
+  const lookup = { metadata: {}, since: new Date(0) };
+  await expect(service().forAccount('acct_1').findPaymentIntent(lookup)).rejects.toThrow('at least one pair');
+});
+
 test('an idempotency key is never longer than Stripe takes', () => {
   expect(() => stripeKey('x'.repeat(250), 'payment-intent')).toThrow('255');
 });
