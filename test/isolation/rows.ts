@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { newUuid, type Uuid } from '../../src/shared/uuid.js';
+
+/** A tenant with one row in every table that can have one. */
+export interface PlantedTenant {
+  readonly id: Uuid;
+  readonly accountId: string;
+  /** The row as it was planted, by table. Integer ids differ from tenant to tenant, so that none is met by chance. */
+  readonly rows: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+}
+
+type Row = Record<string, unknown>;
+type Planted = Map<string, Row>;
+
+/**
+ * One row for every table with a `tenant_id`, in the order of their foreign keys. A new table fails the tests until it stands here.
+ * Only what has no default is given.
+ */
+const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, number: number) => Row>> = {
+  users: (_, unique, number) => ({ id: number, email: `${unique()}@users.example`, name: 'A User', role: 'admin' }),
+  customers: (_, unique, number) => ({ id: number, name: 'A Customer', email: `${unique()}@customers.example` }),
+  contracts: (rows, _, number) => ({
+    id: number,
+    customer_id: rows.get('customers')!.id,
+    name: 'A Contract',
+    unit_amount: 1000,
+    currency: 'usd',
+    starts_at: '2026-01-01T00:00:00Z',
+  }),
+  stripe_accounts: (rows) => ({ livemode: false, stripe_account_id: rows.get('')!.accountId }),
+  stripe_config: (rows) => ({ ...ours(), stripe_account_id: rows.get('')!.accountId }),
+  stripe_customers: (rows, unique) => ({
+    ...ours(),
+    customer_id: rows.get('customers')!.id,
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_customer_id: `cus_${unique()}`,
+  }),
+  payment_methods: (rows, unique) => ({
+    ...ours(),
+    customer_id: rows.get('customers')!.id,
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_payment_method_id: `pm_${unique()}`,
+    type: 'CARD',
+  }),
+  stripe_subscriptions: (rows, unique) => ({
+    ...ours(),
+    customer_id: rows.get('customers')!.id,
+    contract_id: rows.get('contracts')!.id,
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_subscription_id: `sub_${unique()}`,
+    status: 'ACTIVE',
+    unit_amount: 1000,
+    currency: 'usd',
+    billing_interval: 'MONTH',
+  }),
+  invoices: (rows, unique, number) => ({
+    id: number,
+    customer_id: rows.get('customers')!.id,
+    contract_id: rows.get('contracts')!.id,
+    subscription_id: rows.get('stripe_subscriptions')!.id,
+    number: unique(),
+    total: 1000,
+    currency: 'usd',
+  }),
+  payments: (rows, unique) => ({
+    ...ours(),
+    customer_id: rows.get('customers')!.id,
+    invoice_id: rows.get('invoices')!.id,
+    subscription_id: rows.get('stripe_subscriptions')!.id,
+    payment_method_id: rows.get('payment_methods')!.id,
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_payment_intent_id: `pi_${unique()}`,
+    amount: 1000,
+    currency: 'usd',
+  }),
+  commands: (_, unique) => ({
+    ...ours(),
+    kind: 'test.command',
+    idempotency_key: unique(),
+    params_hash: '\\x00',
+    params: {},
+    actor: 'somebody',
+  }),
+  effects: (_, unique) => ({ livemode: false, key: unique() }),
+  audit_log: () => ({ ...ours(), actor: 'somebody', action: 'test', subject_type: 'test' }),
+};
+
+/** The tables that can be planted. */
+export const plantable: readonly string[] = Object.keys(rowOf);
+
+const ours = () => ({ id: newUuid(), livemode: false });
+
+/**
+ * Writes a tenant with a row in each of these tables.
+ * @param client a superuser's
+ * @param number the integer id of its rows
+ */
+export async function plantTenant(
+  client: Pick<pg.Client, 'query'>,
+  number: number,
+  tables: readonly string[] = plantable,
+): Promise<PlantedTenant> {
+  const id = newUuid();
+  const unique = () => randomBytes(8).toString('hex');
+  const accountId = `acct_${unique()}`;
+  await client.query('insert into tenants (id, name) values ($1, $2)', [id, `Tenant ${number}`]);
+  const rows: Planted = new Map([['', { accountId }]]);
+  for (const table of plantable.filter((name) => tables.includes(name))) {
+    const row = { tenant_id: id, ...rowOf[table]!(rows, unique, number) };
+    await insertRow(client, table, row);
+    rows.set(table, row);
+  }
+  rows.delete('');
+  return { id, accountId, rows };
+}
+
+/** Inserts what is given, and leaves the rest to the table's defaults. */
+export function insertRow(client: Pick<pg.Client, 'query'>, table: string, row: Row): Promise<pg.QueryResult> {
+  const columns = Object.keys(row);
+  const values = columns.map((_, index) => `$${index + 1}`);
+  return client.query(
+    `insert into ${table} (${columns.join(', ')}) values (${values.join(', ')})`,
+    columns.map((column) => row[column]),
+  );
+}
+
+/** What another insert of a row must have of its own, so that it is refused for whose it is and not for being there already. */
+export function anotherOf(table: string, row: Row): Row {
+  const fresh: Row = { ...row };
+  const suffix = randomBytes(6).toString('hex');
+  for (const [column, value] of Object.entries(row)) {
+    if (column === 'id') fresh.id = typeof value === 'number' ? value + 50_000 : newUuid();
+    else if (['email', 'number', 'idempotency_key', 'key'].includes(column))
+      fresh[column] = `${String(value)}${suffix}`;
+    else if (/^stripe_\w+_id$/.test(column) && table !== 'payments') fresh[column] = `${String(value)}${suffix}`;
+    else if (column === 'stripe_payment_intent_id') fresh[column] = `${String(value)}${suffix}`;
+  }
+  // One configuration per mode, and one live subscription per contract.
+  if (table === 'stripe_config') fresh.livemode = row.livemode;
+  if (table === 'stripe_subscriptions') Object.assign(fresh, { contract_id: null });
+  return fresh;
+}
