@@ -149,7 +149,7 @@ export function scheduleCancellation(
   );
 }
 
-/** Ends it now, for good. */
+/** Ends it now, for good. Stripe keeps no key for this call: once done, doing it again is NOT_FOUND. */
 export function cancelSubscription(
   via: Connection,
   id: SubscriptionId,
