@@ -3,6 +3,7 @@ import { type TenantDb } from '../../db/database.js';
 import { AppError, badInput } from '../../shared/errors.js';
 import { type AccountStripe } from '../../stripe/account-stripe.js';
 import { type StripeFailure } from '../../stripe/stripe-errors.js';
+import { type StripeService } from '../../stripe/stripe.service.js';
 import { type Command } from './command.entity.js';
 import { type Commands } from './commands.js';
 
@@ -13,6 +14,8 @@ export interface Running<Plan extends object> {
   readonly plan: Plan;
   /** Stripe as the account of the command sees it. */
   readonly stripe: AccountStripe;
+  /** Stripe as the platform sees it: for the accounts themselves. */
+  readonly platform: StripeService;
   readonly db: TenantDb;
   /** For a command that needs another one done first. */
   readonly commands: Commands;
