@@ -1,5 +1,6 @@
 import { type EntityClass } from '@mikro-orm/core';
 import { ormOptions } from './src/db/orm.js';
+import { AuditEntry } from './src/features/audit/audit-entry.entity.js';
 import { Contract } from './src/features/contracts/contract.entity.js';
 import { Customer, StripeCustomer } from './src/features/customers/customer.entity.js';
 import { Invoice } from './src/features/invoices/invoice.entity.js';
@@ -24,6 +25,7 @@ export const entities: EntityClass<object>[] = [
   StripeSubscription,
   Payment,
   Command,
+  AuditEntry,
 ];
 
 /** For MikroORM's own command line. */

@@ -39,10 +39,12 @@ export abstract class ModeRow extends TenantRow {
   livemode!: boolean;
 }
 
-function tenantOf(em: EntityManager): Uuid {
+/** The tenant of the transaction that an entity is written in. */
+export function tenantOf(em: EntityManager): Uuid {
   return asUuid(em.getSessionContext()?.variables?.[tenantSetting]);
 }
 
-function livemodeOf(em: EntityManager): boolean {
+/** Whether that transaction works with live keys. */
+export function livemodeOf(em: EntityManager): boolean {
   return em.getSessionContext()?.variables?.[livemodeSetting] === true;
 }

@@ -2,6 +2,7 @@
 export const failpoints = [
   'command.before-insert',
   'command.after-insert',
+  'command.after-find',
   'command.after-stripe',
   'command.in-apply',
   'command.after-apply',

@@ -74,6 +74,9 @@ export interface CommandKind<Params extends object, Plan extends object, Report>
   /** Told with an error that is about the command: `{ paymentId }`. */
   details?(command: Command): Readonly<Record<string, string>>;
 
+  /** What of the plan is kept when the command is closed; all of it without this. For plans that hold personal data. */
+  keep?(plan: Plan): object;
+
   /** Whether doing it twice is the same as doing it once, so that it may be sent again at any time. */
   readonly isRepeatable?: boolean;
 }

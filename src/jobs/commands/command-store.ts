@@ -1,0 +1,109 @@
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type TenantDb } from '../../db/database.js';
+import { AppError, errorCodes, type ErrorCode, type ErrorDetails } from '../../shared/errors.js';
+import { newUuid, type Uuid } from '../../shared/uuid.js';
+import { Command } from './command.entity.js';
+import { type Outcome } from './kind.js';
+
+// The statements behind a command's life. Times are PostgreSQL's: processes whose clocks differ must agree on a lease.
+
+/** What is known of a command before it is prepared. */
+export interface NewCommand {
+  readonly kind: string;
+  readonly idempotencyKey: string | null;
+  readonly paramsHash: Buffer;
+  readonly actor: string;
+  readonly leaseToken: Uuid;
+  readonly leaseMs: number;
+}
+
+/**
+ * Writes the command down, leased to its maker. Waits for another transaction that is inserting the same key.
+ * @returns null when the key is taken
+ */
+export async function insertCommand(
+  em: EntityManager,
+  db: Pick<TenantDb, 'tenantId' | 'livemode'>,
+  wanted: NewCommand,
+): Promise<Command | null> {
+  const { kind, idempotencyKey, paramsHash, actor, leaseToken, leaseMs } = wanted;
+  const rows = await em.execute<Record<string, unknown>[]>(
+    `insert into commands (tenant_id, id, livemode, kind, idempotency_key, params_hash, params, actor, attempts, sent_at, lease_token, lease_until)
+     values (?, ?, ?, ?, ?, ?, '{}', ?, 1, now(), ?, now() + ? * interval '1 millisecond')
+     on conflict (tenant_id, livemode, idempotency_key) do nothing returning *`,
+    [db.tenantId, newUuid(), db.livemode, kind, idempotencyKey, paramsHash, actor, leaseToken, leaseMs],
+  );
+  return rows[0] ? em.map(Command, rows[0]) : null;
+}
+
+/** Takes over a command that is open and leased to nobody. @returns null when there is none such */
+export async function claimCommand(
+  em: EntityManager,
+  id: Uuid,
+  leaseToken: Uuid,
+  leaseMs: number,
+): Promise<Command | null> {
+  const rows = await em.execute<Record<string, unknown>[]>(
+    `update commands set lease_token = ?, lease_until = now() + ? * interval '1 millisecond', attempts = attempts + 1
+     where id = ? and state in ('PENDING', 'UNKNOWN') and (lease_until is null or lease_until < now()) returning *`,
+    [leaseToken, leaseMs, id],
+  );
+  return rows[0] ? em.map(Command, rows[0]) : null;
+}
+
+/** How a command ends. */
+export type CommandEnd =
+  | { readonly state: 'SUCCEEDED'; readonly outcome: Outcome }
+  | { readonly state: 'FAILED'; readonly error: AppError; readonly releaseKey: boolean };
+
+/** Somebody else has taken the command over: what this transaction did must not be kept. */
+export class LostLease extends Error {
+  override readonly name = 'LostLease';
+}
+
+/**
+ * Closes a command, unless its lease went to somebody else.
+ * @param releaseKey lets the key be used again, as though the command had never been
+ * @throws LostLease
+ */
+export async function closeCommand(
+  em: EntityManager,
+  { id, leaseToken }: Command,
+  close: CommandEnd & { readonly plan: object },
+): Promise<void> {
+  const outcome = close.state === 'SUCCEEDED' ? close.outcome : { error: storedError(close.error) };
+  const releaseKey = close.state === 'FAILED' && close.releaseKey;
+  const closed = await em.execute<{ id: string }[]>(
+    `update commands set state = ?, outcome = ?, params = ?, finished_at = now(), lease_token = null, lease_until = null,
+       idempotency_key = case when ? then null else idempotency_key end
+     where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN') returning id`,
+    [close.state, JSON.stringify(outcome), JSON.stringify(close.plan), releaseKey, id, leaseToken],
+  );
+  if (closed.length === 0) throw new LostLease('The command was taken over.');
+}
+
+/** Leaves a command open, to be looked into later. */
+export async function postponeCommand(em: EntityManager, { id, leaseToken }: Command, delayMs: number): Promise<void> {
+  await em.execute(
+    `update commands set state = 'UNKNOWN', lease_token = null, lease_until = null,
+       next_attempt_at = now() + ? * interval '1 millisecond'
+     where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN')`,
+    [delayMs, id, leaseToken],
+  );
+}
+
+interface StoredError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+function storedError({ code, message, details }: AppError): StoredError {
+  return { code, message, details };
+}
+
+/** The error that a failed command was closed with. */
+export function errorOf({ outcome }: Command): AppError {
+  const { code, message, details } = (outcome as { error: StoredError }).error;
+  return new AppError(errorCodes.includes(code) ? code : 'INTERNAL', message, details);
+}
