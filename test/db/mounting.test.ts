@@ -18,6 +18,8 @@ const psa = `
     number text not null, status text not null, total bigint not null, currency text not null, memo text,
     created_at timestamptz not null default now(), updated_at timestamptz not null default now()
   );
+  create function set_updated_at() returns trigger language plpgsql as 'begin new.updated_at := new.updated_at; return new; end';
+  create trigger stamp before update on invoices for each row execute function set_updated_at();
   grant select on all tables in schema public to psa_reader;
   grant select, insert, update, delete on all tables in schema public to psa_writer;
   grant usage on all sequences in schema public to psa_writer;

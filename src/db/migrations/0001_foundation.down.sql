@@ -1,4 +1,4 @@
-drop function if exists refuse_change();
-drop function if exists set_updated_at();
+drop function if exists psa_payments_refuse_change();
+drop function if exists psa_payments_updated_at();
 -- The roles stay: other databases of the same cluster may use them.
 revoke usage on schema public from app_tenant, app_worker, app_platform, app_readonly;

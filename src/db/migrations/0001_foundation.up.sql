@@ -18,7 +18,7 @@ end $$;
 
 grant usage on schema public to app_tenant, app_worker, app_platform, app_readonly;
 
-create function set_updated_at() returns trigger language plpgsql as $$
+create function psa_payments_updated_at() returns trigger language plpgsql as $$
 begin
   -- An update that changes nothing is not a change.
   if new is distinct from old then
@@ -28,7 +28,7 @@ begin
 end $$;
 
 -- For rows that are evidence: they can be added and read, never altered.
-create function refuse_change() returns trigger language plpgsql as $$
+create function psa_payments_refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception '% is append-only', tg_table_name using errcode = 'restrict_violation';
 end $$;

@@ -67,7 +67,7 @@ begin
   for n in
     select c.relname as name from pg_class c
     where c.relnamespace = current_schema()::regnamespace and c.relname in ('stripe_config', 'stripe_accounts', 'stripe_customers',
-      'payment_methods', 'stripe_subscriptions', 'payments', 'commands', 'effects', 'audit_log', 'stripe_webhook_events')
+      'payment_methods', 'stripe_subscriptions', 'payments', 'commands', 'effects', 'audit_log', 'stripe_webhook_events', 'stripe_webhook_queue')
   loop
     problems := problems || format('%s exists already; a later migration creates a table of that name', n.name);
   end loop;
@@ -264,7 +264,7 @@ begin
       using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)
       with check (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)$policy$, this_table);
     execute format('create policy platform_read on %I for select to app_platform, app_readonly using (true)', this_table);
-    execute format('create trigger %I before update on %I for each row execute function set_updated_at()', this_table || '_updated_at', this_table);
+    execute format('create trigger %I before update on %I for each row execute function psa_payments_updated_at()', this_table || '_updated_at', this_table);
     execute format('grant select, insert, update on %I to app_tenant', this_table);
     execute format('grant select on %I to app_readonly', this_table);
   end loop;
@@ -275,7 +275,7 @@ begin
     create policy tenant_isolation on tenants for select to app_tenant
       using (id = nullif(current_setting('app.tenant_id', true), '')::uuid);
     create policy everyone_of_the_platform on tenants for select to app_worker, app_platform, app_readonly using (true);
-    create trigger tenants_updated_at before update on tenants for each row execute function set_updated_at();
+    create trigger tenants_updated_at before update on tenants for each row execute function psa_payments_updated_at();
   end if;
 end $$;
 
@@ -312,7 +312,7 @@ begin
     if n.name in ('contracts', 'invoices') then
       execute format('grant update on %I to app_tenant', n.name);
       execute format($trigger$create trigger psa_payments_updated_at before update on %I for each row
-        when (current_user = 'app_tenant') execute function set_updated_at()$trigger$, n.name);
+        when (current_user = 'app_tenant') execute function psa_payments_updated_at()$trigger$, n.name);
     end if;
   end loop;
 end $$;

@@ -70,8 +70,8 @@ end $$;
 
 create policy directory on stripe_accounts for select to app_worker using (true);
 grant select on stripe_accounts to app_worker, app_platform;
-create trigger stripe_config_updated_at before update on stripe_config for each row execute function set_updated_at();
-create trigger stripe_customers_updated_at before update on stripe_customers for each row execute function set_updated_at();
+create trigger stripe_config_updated_at before update on stripe_config for each row execute function psa_payments_updated_at();
+create trigger stripe_customers_updated_at before update on stripe_customers for each row execute function psa_payments_updated_at();
 -- The platform sets what it takes; nothing else of a tenant's settings is its to change.
 create policy platform_fee on stripe_config for update to app_platform using (true) with check (true);
 grant select on stripe_config to app_platform;

@@ -148,7 +148,7 @@ begin
       with check (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
         and livemode = nullif(current_setting('app.livemode', true), '')::boolean)$policy$, this_table);
     execute format('create policy platform_read on %I for select to app_platform, app_readonly using (true)', this_table);
-    execute format('create trigger %I before update on %I for each row execute function set_updated_at()', this_table || '_updated_at', this_table);
+    execute format('create trigger %I before update on %I for each row execute function psa_payments_updated_at()', this_table || '_updated_at', this_table);
     execute format('grant select, insert, update on %I to app_tenant', this_table);
     execute format('grant select on %I to app_readonly', this_table);
   end loop;

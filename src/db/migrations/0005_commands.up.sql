@@ -70,7 +70,7 @@ begin
 end $$;
 
 grant update on commands to app_tenant;
-create trigger commands_updated_at before update on commands for each row execute function set_updated_at();
+create trigger commands_updated_at before update on commands for each row execute function psa_payments_updated_at();
 -- Recovery finds abandoned commands of every tenant and leases them; what it then does runs as the tenant.
 create policy recovery on commands to app_worker using (true) with check (true);
 grant select (tenant_id, id, livemode, kind, state, attempts, next_attempt_at, lease_until, lease_token, created_at) on commands to app_worker;
@@ -78,5 +78,5 @@ grant update (attempts, next_attempt_at, lease_until, lease_token, updated_at) o
 
 create policy platform_read on audit_log for select to app_readonly using (true);
 grant select on audit_log to app_readonly;
-create trigger audit_log_append_only before update or delete on audit_log for each row execute function refuse_change();
-create trigger effects_append_only before update or delete on effects for each row execute function refuse_change();
+create trigger audit_log_append_only before update or delete on audit_log for each row execute function psa_payments_refuse_change();
+create trigger effects_append_only before update or delete on effects for each row execute function psa_payments_refuse_change();
