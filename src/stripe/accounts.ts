@@ -22,6 +22,8 @@ export interface CreateAccountLink {
   readonly refreshUrl: string;
   /** Where Stripe sends a visitor who leaves the form. **It does not mean that the form is complete.** */
   readonly returnUrl: string;
+  /** Whether the form also asks for what will only be needed later. */
+  readonly asksForMore?: boolean;
 }
 
 /** A way in, good once and for some minutes. Whoever has the URL can use it. */
@@ -78,10 +80,11 @@ export async function createConnectAccount(
 export async function createAccountLink(
   via: Connection,
   api: AccountsApi,
-  { accountId, refreshUrl, returnUrl }: CreateAccountLink,
+  { accountId, refreshUrl, returnUrl, asksForMore = false }: CreateAccountLink,
   keyed: Keyed,
 ): Promise<AccountLink> {
-  const urls = { refresh_url: refreshUrl, return_url: returnUrl };
+  const fields = asksForMore ? 'eventually_due' : 'currently_due';
+  const urls = { refresh_url: refreshUrl, return_url: returnUrl, collection_options: { fields } as const };
   if (api === 'v1') {
     const params = { account: accountId, type: 'account_onboarding' as const, ...urls };
     const link = await via.change({ object: 'account_link' }, keyed, (options) =>
