@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { Field, ObjectType, registerEnumType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
@@ -159,15 +160,29 @@ export class StripeConfig extends ModeRow {
 
   /**
    * Takes over what Stripe reports of the account. Reports arrive twice and out of order; a stale one changes nothing.
-   * @param asOf Stripe's stamp of the report
+   * @param asOf Stripe's stamp of the report; null when it was asked for without an event
    * @param fetched whether it was read from Stripe just now
    */
-  applyStripe(report: AccountReport, asOf: Date, fetched: boolean): Order {
-    const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.disconnectedAt !== null }, asOf, fetched);
+  applyStripe(report: AccountReport, asOf: Date | null, fetched: boolean): Order {
+    const known = { asOf: this.stripeAsOf, isFinal: this.disconnectedAt !== null };
+    const order = orderOf(known, asOf ?? this.stripeAsOf ?? new Date(0), fetched);
     if (order !== 'newer') return order;
     this.takeOver(report);
-    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+    if (asOf && (!this.stripeAsOf || asOf > this.stripeAsOf)) this.stripeAsOf = asOf;
     return order;
+  }
+
+  /** Whether an event of that time has nothing new to say: the account was read on account of a later one, or it is gone. */
+  isSettledBefore(created: Date): boolean {
+    return this.disconnectedAt !== null || (this.stripeAsOf !== null && created < this.stripeAsOf);
+  }
+
+  /** Whether the report says what is known already. */
+  agreesWith(report: AccountReport): boolean {
+    return isDeepStrictEqual(
+      [...switchesOf(this), { ...this.requirements }],
+      [...switchesOf(report), requirementsOf(report)],
+    );
   }
 
   private takeOver(report: AccountReport): void {
@@ -213,6 +228,16 @@ export function onboardingStatus(account: AccountFacts): OnboardingStatus {
   return pendingVerification.length > 0 || !account.chargesEnabled
     ? OnboardingStatus.IN_REVIEW
     : OnboardingStatus.RESTRICTED;
+}
+
+type Switches = Pick<
+  AccountReport,
+  'chargesEnabled' | 'payoutsEnabled' | 'detailsSubmitted' | 'country' | 'defaultCurrency'
+>;
+
+function switchesOf(account: Switches): unknown[] {
+  const { chargesEnabled, payoutsEnabled, detailsSubmitted, country, defaultCurrency } = account;
+  return [chargesEnabled, payoutsEnabled, detailsSubmitted, country, defaultCurrency];
 }
 
 function requirementsOf({ requirements }: AccountReport): AccountRequirements {
