@@ -23,7 +23,9 @@ export class CursorCodec {
 
   encode(place: Place): string {
     const values = JSON.stringify(place);
-    const check = crc32(this.list + values).toString(16).padStart(8, '0');
+    const check = crc32(this.list + values)
+      .toString(16)
+      .padStart(8, '0');
     return Buffer.from(check + values).toString('base64url');
   }
 
@@ -31,7 +33,13 @@ export class CursorCodec {
   decode(cursor: string, field: string): unknown[] {
     const text = Buffer.from(cursor, 'base64url').toString();
     const values = text.slice(8);
-    if (text.slice(0, 8) !== crc32(this.list + values).toString(16).padStart(8, '0')) throw badCursor(field);
+    if (
+      text.slice(0, 8) !==
+      crc32(this.list + values)
+        .toString(16)
+        .padStart(8, '0')
+    )
+      throw badCursor(field);
     const place = parse(values);
     if (place?.length !== this.types.length) throw badCursor(field);
     return this.types.map((type, i) => parameter(place[i], type, field));

@@ -48,9 +48,12 @@ export class Pipeline {
     let waiting = statements;
     for (let tries = 1; waiting.length; tries += 1) {
       const mayRepeat = tries < 3;
-      const lane = await this.lane().catch((error: Error) => error);
-      if (lane instanceof Error) return waiting.forEach(({ reject }) => reject(lane));
-      waiting = await lane.run(opening, waiting, mayRepeat);
+      try {
+        const lane = await this.lane();
+        waiting = await lane.run(opening, waiting, mayRepeat);
+      } catch (error) {
+        return waiting.forEach(({ reject }) => reject(error as Error));
+      }
     }
   }
 
@@ -123,7 +126,9 @@ class Lane {
     this.socket.cork();
     process.nextTick(() => this.socket.uncork());
     // Nothing may be awaited between these: the transaction must stand in one piece in the queue of the connection.
-    const opened = this.client.query(`begin read only; ${opening}`).catch((error: Error) => void (firstError ??= error));
+    const opened = this.client
+      .query(`begin read only; ${opening}`)
+      .catch((error: Error) => void (firstError ??= error));
     const answers = statements.map(async (statement) => {
       try {
         statement.resolve(await this.send(statement));
@@ -155,7 +160,8 @@ class Lane {
     const query = { text: sql, values: parameters as unknown[], rowMode: 'array' as const };
     const state = this.prepared.get(name);
     if (state === 'there') return (await this.client.query<unknown[]>({ ...query, name })).rows;
-    if (state === 'sent') return (await this.client.query<unknown[]>({ ...query, queryMode: 'extended' } as never)).rows;
+    if (state === 'sent')
+      return (await this.client.query<unknown[]>({ ...query, queryMode: 'extended' } as never)).rows;
     this.prepared.set(name, 'sent');
     try {
       const { rows } = await this.client.query<unknown[]>({ ...query, name });

@@ -194,7 +194,13 @@ class Planner {
     };
   }
 
-  private one(level: Level, alias: string, field: OneField<unknown>, selected: SelectedField, budget: number): Assemble {
+  private one(
+    level: Level,
+    alias: string,
+    field: OneField<unknown>,
+    selected: SelectedField,
+    budget: number,
+  ): Assemble {
     const model = field.model();
     const joined = this.alias();
     level.joins.push(` left join ${quote(model.table)} ${joined} on ${joinOn(level, alias, joined, field.on)}`);
@@ -205,7 +211,13 @@ class Planner {
     return (cells) => (cells[present] === null ? null : assemble(cells));
   }
 
-  private many(level: Level, alias: string, field: ManyField<unknown>, selected: SelectedField, budget: number): Assemble {
+  private many(
+    level: Level,
+    alias: string,
+    field: ManyField<unknown>,
+    selected: SelectedField,
+    budget: number,
+  ): Assemble {
     const model = field.model();
     const nestedAlias = this.alias();
     const isPage = field.kind === 'connection';
@@ -215,7 +227,9 @@ class Planner {
     const where = [joinOn(level, alias, nestedAlias, field.on), ...this.filters(model, nestedAlias, asked, null)];
     if (page) where.push(...this.nestedKeyset(model, nestedAlias, order, page));
     const type = asObjectType(selected.type);
-    const selection = isPage ? this.connection(type, selected.nodes) : { row: type, nodes: selected.nodes, cursors: false };
+    const selection = isPage
+      ? this.connection(type, selected.nodes)
+      : { row: type, nodes: selected.nodes, cursors: false };
     const limit = page?.limit ?? (field.kind === 'list' ? maxList : 1);
     const { sql, assemble, cursorOf, chunked } = this.rows(model, {
       ...selection,
@@ -348,7 +362,9 @@ function cursorsOf(level: Level, model: ReadModel<object>, order: Order): (cells
     isNumber: type === 'time' || type === 'integer',
   }));
   return (cells) => {
-    const place: Place = parts.map(({ index, isNumber }) => (isNumber ? Number(cells[index]) : (cells[index] as string)));
+    const place: Place = parts.map(({ index, isNumber }) =>
+      isNumber ? Number(cells[index]) : (cells[index] as string),
+    );
     return codec.encode(place);
   };
 }
