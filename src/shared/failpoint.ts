@@ -11,6 +11,7 @@ export const failpoints = [
   'worker.after-claim',
   'worker.after-fetch',
   'worker.in-transaction',
+  'worker.after-settle',
   'worker.after-commit',
 ] as const;
 

@@ -1,0 +1,76 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** All numbers that this process shows on `/metrics`. One registry: names are unique over the whole server. */
+export const metrics = new Registry();
+collectDefaultMetrics({ register: metrics });
+
+const registers = [metrics];
+
+/** Deliveries of Stripe that were stored. */
+export const eventsReceived = new Counter({
+  name: 'webhook_events_received_total',
+  help: 'Events stored for the first time, by what became of them: RECEIVED, IGNORED or PARKED.',
+  labelNames: ['status'],
+  registers,
+});
+export const eventsDuplicate = new Counter({
+  name: 'webhook_events_duplicate_total',
+  help: 'Deliveries of an event that was stored already.',
+  registers,
+});
+export const eventsRefused = new Counter({
+  name: 'webhook_deliveries_refused_total',
+  help: 'Deliveries that were not stored, by reason. `unavailable` is ours: Stripe will deliver them again.',
+  labelNames: ['reason'],
+  registers,
+});
+export const inboxBatchSize = new Histogram({
+  name: 'webhook_inbox_batch_size',
+  help: 'Events per insert.',
+  buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+  registers,
+});
+export const eventsSettled = new Counter({
+  name: 'webhook_events_settled_total',
+  help: 'Events a worker came to an end with, by status: PROCESSED or IGNORED.',
+  labelNames: ['status'],
+  registers,
+});
+export const eventsFailed = new Counter({
+  name: 'webhook_events_failed_total',
+  help: 'Tries that failed; the event is tried again.',
+  registers,
+});
+export const eventsDead = new Counter({
+  name: 'webhook_events_dead_total',
+  help: 'Events that were given up after the last try. Each needs a person.',
+  registers,
+});
+export const leasesLost = new Counter({
+  name: 'webhook_leases_lost_total',
+  help: 'Batches whose work was thrown away because another worker had taken them over.',
+  registers,
+});
+export const workerBatchSize = new Histogram({
+  name: 'webhook_worker_batch_size',
+  help: 'Events per claim.',
+  buckets: [1, 4, 16, 64, 128, 256, 512],
+  registers,
+});
+export const eventLag = new Histogram({
+  name: 'webhook_event_lag_seconds',
+  help: 'From being stored to being processed.',
+  buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 3600],
+  registers,
+});
+export const eventsWaiting = new Gauge({
+  name: 'webhook_events_waiting',
+  help: 'Events that are not settled, by state: READY, PARKED or DEAD.',
+  labelNames: ['state'],
+  registers,
+});
+export const oldestWaiting = new Gauge({
+  name: 'webhook_oldest_ready_seconds',
+  help: 'For how long the oldest event that could be processed has been waiting; 0 when there is none.',
+  registers,
+});

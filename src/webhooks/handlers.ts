@@ -1,0 +1,4 @@
+import { HandlerIndex } from './handler-index.js';
+
+/** What every feature does when Stripe reports something. An event that two features want goes to both, in this order. */
+export const handlers = new HandlerIndex();

@@ -1,0 +1,66 @@
+import { type Router } from 'express';
+import { type Database } from '../db/database.js';
+import { systemClock, type Clock } from '../shared/clock.js';
+import { type Logger } from '../shared/logger.js';
+import { type StripeService } from '../stripe/stripe.service.js';
+import { type WebhookSecrets } from '../stripe/webhook-signature.js';
+import { type HandlerIndex } from './handler-index.js';
+import { Inbox } from './inbox.js';
+import { webhookRouter } from './route.js';
+import { Upkeep } from './upkeep.js';
+import { Worker, type WorkerSettings } from './worker.js';
+
+export interface WebhookSettings {
+  readonly database: Database;
+  readonly stripe: StripeService;
+  readonly handlers: HandlerIndex;
+  readonly secrets: WebhookSecrets;
+  /** Connection string of the runtime role; may lead through a pooler. */
+  readonly url: string;
+  /** The same past any pooler, for LISTEN. */
+  readonly listenUrl?: string;
+  /** How long events are kept: 400 days unless given. */
+  readonly retentionDays?: number;
+  readonly clock?: Clock;
+  readonly logger: Logger;
+  /** For tests: shorter leases and pauses. */
+  readonly worker?: Partial<Pick<WorkerSettings, 'batchSize' | 'batches' | 'fetches' | 'leaseMs' | 'pollMs' | 'retry'>>;
+}
+
+/** The receiving half, for processes that serve HTTP. */
+export interface WebhookReceiver {
+  /** To be mounted before any body parser. */
+  readonly router: Router;
+  /** Stores what is waiting. Close the HTTP server first. */
+  stop(): Promise<void>;
+}
+
+/** The working half, for processes that process events. */
+export interface WebhookWorker {
+  start(): void;
+  /** Ends what is under way and gives the rest back. */
+  stop(): Promise<void>;
+}
+
+export function createWebhookReceiver(settings: WebhookSettings): WebhookReceiver {
+  const { url, handlers, secrets, clock = systemClock, logger, database } = settings;
+  const inbox = new Inbox({ url, logger });
+  const router = webhookRouter({ inbox, handlers, secrets, livemode: database.livemode, clock, logger });
+  return { router, stop: () => inbox.close() };
+}
+
+export function createWebhookWorker(settings: WebhookSettings): WebhookWorker {
+  const { clock = systemClock, logger, retentionDays = 400 } = settings;
+  const worker = new Worker({ ...settings, ...settings.worker, clock });
+  const upkeep = new Upkeep({ queue: worker.queue, retentionDays, clock, logger });
+  return {
+    start: () => {
+      worker.start();
+      upkeep.start();
+    },
+    stop: async () => {
+      await upkeep.stop();
+      await worker.stop();
+    },
+  };
+}
