@@ -67,7 +67,8 @@ export class Expander {
 
   /** Looks on the account itself, then on the platform for what lives there. */
   private find(ctx: Context, id: string): unknown {
-    const kind = kinds.find(([, prefix]) => id.startsWith(`${prefix}_`))?.[0];
+    // Payments that are not by card are charges with an id of their own.
+    const kind = id.startsWith('py_') ? 'charge' : kinds.find(([, prefix]) => id.startsWith(`${prefix}_`))?.[0];
     if (!kind) return null;
     const home = kind === 'account' || kind === 'application_fee' ? ctx.platform : ctx;
     const found = ctx.table(kind).get(id) ?? home.table(kind).get(id);

@@ -1,3 +1,4 @@
+import type Stripe from 'stripe';
 import { type Context } from './context.js';
 import { type Due } from './clock.js';
 import { type Route } from './router.js';
@@ -16,6 +17,24 @@ export interface Resource {
   includable?: Record<string, Record<string, (ctx: Context, owner: never) => unknown>>;
   /** What to do when scheduled work falls due, by kind. The context is the account's, with time standing at the due moment. */
   due?: Record<string, (ctx: Context, due: Due) => void>;
+  /** What other resources tell this one of. */
+  hooks?: Hooks;
   /** Called once when an account comes to be, the platform's included. */
   accountCreated?: (ctx: Context) => void;
+}
+
+/** What became of an intent, after its own events were emitted. */
+export type IntentChange =
+  'succeeded' | 'payment_failed' | 'requires_action' | 'processing' | 'requires_capture' | 'canceled';
+
+/** How resources hear of each other without importing each other. */
+export interface Hooks {
+  /** A payment intent moved on; invoices and checkout follow. */
+  intentChanged?: (ctx: Context, intent: Stripe.PaymentIntent, change: IntentChange) => void;
+  /** A setup intent succeeded. */
+  setupSucceeded?: (ctx: Context, intent: Stripe.SetupIntent) => void;
+  /** A charge has its balance transaction. */
+  chargeSettled?: (ctx: Context, charge: Stripe.Charge) => void;
+  /** A customer is about to be deleted. */
+  customerDeleted?: (ctx: Context, customer: Stripe.Customer) => void;
 }

@@ -8,7 +8,7 @@ import { Faults } from './faults.js';
 import { Idempotency, type StoredAnswer } from './idempotency.js';
 import { newId, randomText } from './ids.js';
 import { type Observer } from './record.js';
-import { type Resource } from './resource.js';
+import { type Hooks, type Resource } from './resource.js';
 import { Router } from './router.js';
 import { type PartitionDump, Store } from './store.js';
 
@@ -168,6 +168,17 @@ export class Sandbox {
     this.clock.offset = 0;
     this.store = new Store(platform);
     this.accountCreated(platform);
+  }
+
+  /** Tells every resource that listens. */
+  hook<N extends keyof Hooks>(name: N, ...args: Parameters<NonNullable<Hooks[N]>>): void {
+    for (const resource of this.resources)
+      (resource.hooks?.[name] as ((...args: unknown[]) => void) | undefined)?.(...args);
+  }
+
+  /** Whether some resource does this kind of due work. */
+  does(kind: string): boolean {
+    return this.due.has(kind);
   }
 
   stop(): void {

@@ -5,6 +5,14 @@ import { accounts } from './accounts.js';
 import { accountsControl } from './accounts-control.js';
 import { accountsV2 } from './accounts-v2.js';
 import { events } from './events.js';
+import { applicationFees } from './application-fees.js';
+import { authentication } from './authentication.js';
+import { balance } from './balance.js';
+import { charges } from './charges.js';
+import { customers } from './customers.js';
+import { paymentIntents } from './payment-intents.js';
+import { paymentMethods } from './payment-methods.js';
+import { setupIntents } from './setup-intents.js';
 import { eventDestinations } from './event-destinations.js';
 import { webhookEndpoints } from './webhook-endpoints.js';
 
@@ -18,4 +26,12 @@ export const resources: Resource[] = [
   accountsV2,
   accountsControl,
   accountLinks,
+  applicationFees,
+  authentication,
+  balance,
+  charges,
+  customers,
+  paymentIntents,
+  paymentMethods,
+  setupIntents,
 ];

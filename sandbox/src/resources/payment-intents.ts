@@ -1,0 +1,623 @@
+import type Stripe from 'stripe';
+import { type Context } from '../context.js';
+import { invalid, missing, StripeError } from '../errors.js';
+import { newId, randomText } from '../ids.js';
+import { listPage } from '../list.js';
+import { checkAmount, checkCurrency } from '../money.js';
+import { idOf } from '../objects.js';
+import { inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { type Resource } from '../resource.js';
+import { route } from '../router.js';
+import { search, searchParams } from '../search.js';
+import { applicationId } from './balance.js';
+import {
+  attempt,
+  authenticate,
+  cancel,
+  capture,
+  checkMethod,
+  finishDebit,
+  intentState,
+  unexpected,
+} from './payment-intent-flow.js';
+import { createMethod, methodData, type MethodState, resolveMethod } from './payment-methods.js';
+
+type Intent = Stripe.PaymentIntent;
+
+const shipping = p.hash({
+  address: p.hash(shapes.address).required(),
+  name: p.string(),
+  phone: p.string().clearable(),
+  carrier: p.string(),
+  tracking_number: p.string(),
+});
+/** What creation, update and confirmation have in common. */
+const common = {
+  allowed_payment_method_types: p.array(p.string()),
+  amount_details: p.any(),
+  excluded_payment_method_types: p.array(p.string()),
+  hooks: p.any(),
+  payment_details: p.any(),
+  payment_method: p.string().clearable(),
+  payment_method_data: p.hash(methodData),
+  payment_method_options: p.record(p.any()).clearable(),
+  payment_method_types: p.array(p.string()),
+  receipt_email: p.string().clearable(),
+  setup_future_usage: p.enum('off_session', 'on_session').clearable(),
+  shipping: shipping.clearable(),
+};
+/** What belongs to an attempt. */
+const confirming = {
+  confirmation_token: p.string(),
+  error_on_requires_action: p.boolean(),
+  mandate: p.string(),
+  mandate_data: p.any(),
+  off_session: p.oneOf(p.boolean(), p.enum('one_off', 'recurring')),
+  radar_options: p.any(),
+  return_url: p.string(),
+  use_stripe_sdk: p.boolean(),
+};
+const described = {
+  application_fee_amount: p.int().clearable(),
+  customer: p.string(),
+  customer_account: p.string(),
+  description: p.string().clearable(),
+  metadata: p.metadata(),
+  payment_method_configuration: p.string(),
+  statement_descriptor: p.string(),
+  statement_descriptor_suffix: p.string(),
+  transfer_data: p.any(),
+  transfer_group: p.string(),
+};
+const captureMethod = p.enum('automatic', 'automatic_async', 'manual');
+const createParams = {
+  ...common,
+  ...confirming,
+  ...described,
+  amount: p.int().required(),
+  currency: p.string().required(),
+  automatic_payment_methods: p.hash({ enabled: p.boolean().required(), allow_redirects: p.enum('always', 'never') }),
+  capture_method: captureMethod,
+  confirm: p.boolean(),
+  confirmation_method: p.enum('automatic', 'manual'),
+  on_behalf_of: p.string(),
+};
+const updateParams = { ...common, ...described, amount: p.int(), currency: p.string(), capture_method: captureMethod };
+const confirmParams = {
+  ...common,
+  ...confirming,
+  amount_to_confirm: p.int(),
+  capture_method: captureMethod,
+  client_secret: p.string(),
+  // What Stripe.js adds of its own.
+  expected_payment_method_type: p.string(),
+  client_context: p.any(),
+  client_attribution_metadata: p.any(),
+};
+
+export type CreateIntent = Params<typeof createParams>;
+export type ConfirmIntent = Omit<Params<typeof confirmParams>, 'client_secret'>;
+
+/** How an intent comes to be: `internal` is an invoice's own, which books at once and never asks for a return URL. */
+export interface IntentOptions {
+  internal?: boolean;
+}
+
+const capabilityOf: Record<string, string> = {
+  card: 'card_payments',
+  us_bank_account: 'us_bank_account_ach_payments',
+  sepa_debit: 'sepa_debit_payments',
+  au_becs_debit: 'au_becs_debit_payments',
+};
+const currencyOf: Record<string, string> = { us_bank_account: 'usd', sepa_debit: 'eur', au_becs_debit: 'aud' };
+
+/** The kinds of method an account can take in a currency. The platform itself can take all. */
+export function methodTypes(ctx: Context, currency: string): string[] {
+  const account = ctx.platform.table('account').get(ctx.account);
+  const active = account?.capabilities as Record<string, string> | undefined;
+  return Object.keys(capabilityOf).filter(
+    (type) =>
+      (currencyOf[type] === undefined || currencyOf[type] === currency) &&
+      (ctx.isPlatform || active?.[capabilityOf[type]!] === 'active'),
+  );
+}
+
+/** @throws StripeError 400 when the account may not charge at all, or not so */
+function checkAccount(ctx: Context, currency: string, applicationFee: number | null | undefined, amount: number): void {
+  const account = ctx.platform.table('account').get(ctx.account);
+  if (account && !account.charges_enabled) {
+    throw invalid(
+      'Your account cannot currently make charges. Visit your dashboard to learn which information is still required.',
+    );
+  }
+  // Accounts in Brazil can only take reais. {@link https://docs.stripe.com/currencies}
+  if (account?.country === 'BR' && currency !== 'brl')
+    throw invalid(`Invalid currency: ${currency}. Accounts in BR can only create charges in brl.`, 'currency');
+  if (applicationFee === null || applicationFee === undefined) return;
+  if (ctx.isPlatform) {
+    throw invalid(
+      'Can only apply an application_fee_amount when the PaymentIntent is attempting a direct payment (using an OAuth key or Stripe-Account header) or destination payment (using `transfer_data[destination]`).',
+      'application_fee_amount',
+    );
+  }
+  if (applicationFee < 1)
+    throw invalid(
+      'This value must be greater than or equal to 1.',
+      'application_fee_amount',
+      'parameter_invalid_integer',
+    );
+  if (applicationFee >= amount) {
+    throw invalid(
+      `Application fee amount (${applicationFee}) must be less than the amount of the charge (${amount}).`,
+      'application_fee_amount',
+    );
+  }
+  if (account?.country === 'BR')
+    throw invalid('Application fees are not supported for accounts in BR.', 'application_fee_amount');
+}
+
+function checkTypesParam(ctx: Context, types: string[] | undefined): void {
+  if (types && ctx.since('2026-09-30')) {
+    throw invalid(
+      'The parameter `payment_method_types` is no longer supported in this API version. Use automatic payment methods or `allowed_payment_method_types` instead.',
+      'payment_method_types',
+      'payment_method_types_no_longer_supported',
+    );
+  }
+}
+
+function methodOptions(
+  types: string[],
+  given: Record<string, unknown> | null | undefined,
+): Stripe.PaymentIntent.PaymentMethodOptions {
+  const defaults: Record<string, object> = {
+    card: { installments: null, mandate_options: null, network: null, request_three_d_secure: 'automatic' },
+    us_bank_account: { verification_method: 'automatic' },
+    sepa_debit: {},
+    au_becs_debit: {},
+  };
+  return Object.fromEntries(
+    types.map((type) => [type, { ...defaults[type], ...(given?.[type] as object | undefined) }]),
+  );
+}
+
+/** Makes an intent, without confirming it. @throws StripeError 400 for what Stripe refuses */
+export function createIntent(ctx: Context, params: CreateIntent, options: IntentOptions = {}): Intent {
+  const { internal = false } = options;
+  const currency = checkCurrency(params.currency);
+  if (!internal) checkTypesParam(ctx, params.payment_method_types);
+  checkAmount(params.amount, currency);
+  checkAccount(ctx, currency, params.application_fee_amount, params.amount);
+  const customer = params.customer === undefined ? null : ctx.table('customer').require(params.customer, 'customer');
+  const named = params.payment_method_types ?? params.allowed_payment_method_types;
+  const automatic =
+    params.automatic_payment_methods?.enabled ?? (named === undefined && !internal && ctx.since('2023-08-16'));
+  const available = methodTypes(ctx, currency).filter((type) => !params.excluded_payment_method_types?.includes(type));
+  const types = named ?? (automatic || internal ? available : ['card']);
+  if (types.length === 0) {
+    throw invalid(
+      'No valid payment method types for this Payment Intent. Please ensure that you have activated payment methods compatible with your chosen currency in your dashboard (https://dashboard.stripe.com/settings/payment_methods) or supply `allowed_payment_method_types`.',
+    );
+  }
+  const id = newId('payment_intent');
+  const intent: Intent = {
+    id,
+    object: 'payment_intent',
+    allowed_payment_method_types: (params.allowed_payment_method_types ??
+      null) as Intent['allowed_payment_method_types'],
+    amount: params.amount,
+    amount_capturable: 0,
+    amount_details: { tip: {} },
+    amount_received: 0,
+    application: ctx.isPlatform ? null : applicationId,
+    application_fee_amount: params.application_fee_amount ?? null,
+    automatic_payment_methods: automatic
+      ? { allow_redirects: params.automatic_payment_methods?.allow_redirects ?? 'always', enabled: true }
+      : null,
+    canceled_at: null,
+    cancellation_reason: null,
+    capture_method: params.capture_method ?? (internal ? 'automatic' : 'automatic_async'),
+    client_secret: `${id}_secret_${randomText(25)}`,
+    confirmation_method: params.confirmation_method ?? 'automatic',
+    created: ctx.timeOf(customer),
+    currency,
+    customer: customer?.id ?? null,
+    customer_account: null,
+    description: params.description ?? null,
+    excluded_payment_method_types: (params.excluded_payment_method_types ??
+      null) as Intent['excluded_payment_method_types'],
+    last_payment_error: null,
+    latest_charge: null,
+    livemode: false,
+    managed_payments: null,
+    metadata: mergeMetadata({}, params.metadata),
+    next_action: null,
+    on_behalf_of: params.on_behalf_of ?? null,
+    payment_method: null,
+    payment_method_configuration_details: automatic ? { id: `pmc_${ctx.account.slice(5)}`, parent: null } : null,
+    payment_method_options: methodOptions(types, params.payment_method_options),
+    payment_method_types: types,
+    payment_record: null,
+    processing: null,
+    receipt_email: params.receipt_email ?? null,
+    review: null,
+    setup_future_usage: params.setup_future_usage ?? null,
+    shipping: (params.shipping ?? null) as Intent['shipping'],
+    source: null,
+    statement_descriptor: params.statement_descriptor ?? null,
+    statement_descriptor_suffix: params.statement_descriptor_suffix ?? null,
+    status: 'requires_payment_method',
+    transfer_data: null,
+    transfer_group: params.transfer_group ?? null,
+  };
+  if (internal) intentState(ctx, id).internal = true;
+  // Checked before anything is kept: a refused method leaves no intent behind.
+  const method = methodOf(ctx, params);
+  if (method) {
+    checkMethod(ctx, intent, method);
+    if (params.confirm) checkAttempt(ctx, intent, method, params, internal);
+    intent.payment_method = method.id;
+    intent.status = 'requires_confirmation';
+  } else if (params.confirm) throw noMethod(ctx, intent);
+  ctx.table('payment_intent').insert(intent);
+  ctx.atTimeOf(customer, () => ctx.emit('payment_intent.created', intent));
+  return intent;
+}
+
+function methodOf(
+  ctx: Context,
+  params: { payment_method?: string | null; payment_method_data?: Params<typeof methodData> },
+): Stripe.PaymentMethod | null {
+  if (params.payment_method && params.payment_method_data) {
+    throw invalid(
+      'You may only specify one of these parameters: payment_method, payment_method_data.',
+      'payment_method_data',
+      'parameters_exclusive',
+    );
+  }
+  if (params.payment_method) return resolveMethod(ctx, params.payment_method);
+  return params.payment_method_data ? createMethod(ctx, params.payment_method_data) : null;
+}
+
+/** What an attempt needs besides a method. @throws StripeError 400 */
+function checkAttempt(
+  ctx: Context,
+  intent: Intent,
+  method: Stripe.PaymentMethod,
+  params: ConfirmIntent,
+  internal: boolean,
+): void {
+  const automatic = intent.automatic_payment_methods;
+  if (
+    !internal &&
+    ctx.key === 'secret' &&
+    automatic?.allow_redirects === 'always' &&
+    !params.return_url &&
+    !params.use_stripe_sdk &&
+    !params.off_session &&
+    !params.error_on_requires_action
+  ) {
+    throw invalid(
+      "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents.",
+      'return_url',
+    );
+  }
+  const { setUp = false } = ctx.secret<MethodState>(method.id);
+  if (
+    method.type !== 'card' &&
+    !internal &&
+    !setUp &&
+    params.mandate_data === undefined &&
+    params.mandate === undefined
+  ) {
+    throw invalid(
+      'This PaymentIntent requires a mandate, but no existing mandate was found. Ensure the customer has accepted the mandate and provide that acceptance with the mandate_data parameter.',
+      'mandate_data',
+    );
+  }
+}
+
+function noMethod(ctx: Context, intent: Intent): StripeError {
+  return unexpected(
+    ctx,
+    intent,
+    "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a payment method or ConfirmationToken.",
+  );
+}
+
+const confirmable = new Set(['requires_payment_method', 'requires_confirmation', 'requires_action']);
+
+/**
+ * Confirms an intent: one attempt to pay it.
+ * @throws StripeError 402 when the bank declined (the intent says so too), 400 when it cannot be confirmed
+ */
+export function confirmIntent(
+  ctx: Context,
+  intent: Intent,
+  params: ConfirmIntent = {},
+  options: IntentOptions = {},
+): Intent {
+  if (!confirmable.has(intent.status)) {
+    throw unexpected(
+      ctx,
+      intent,
+      intent.status === 'succeeded'
+        ? 'You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.'
+        : `This PaymentIntent's status is ${intent.status}, but it must be one of the following to be confirmed: requires_payment_method, requires_confirmation, requires_action.`,
+    );
+  }
+  const internal = options.internal ?? intentState(ctx, intent.id).internal ?? false;
+  if (!internal) checkTypesParam(ctx, params.payment_method_types);
+  checkAccount(ctx, intent.currency, intent.application_fee_amount, intent.amount);
+  const named = params.payment_method_types ?? params.allowed_payment_method_types;
+  if (named) intent.payment_method_types = named;
+  const current = idOf(intent.payment_method);
+  const method =
+    methodOf(ctx, params) ?? (current === null ? null : ctx.table('payment_method').require(current, 'payment_method'));
+  if (!method) throw noMethod(ctx, intent);
+  checkMethod(ctx, intent, method);
+  checkAttempt(ctx, intent, method, params, internal);
+  applyCommon(intent, params);
+  if (params.capture_method) intent.capture_method = params.capture_method;
+  const state = intentState(ctx, intent.id);
+  state.returnUrl = params.return_url ?? null;
+  state.offSession = params.off_session !== undefined && params.off_session !== false;
+  if (current !== null && current !== method.id) delete state.authenticated;
+  const customer = idOf(intent.customer);
+  ctx.atTimeOf(customer === null ? null : ctx.table('customer').get(customer), () =>
+    attempt(ctx, intent, method, {
+      errorOnAction: params.error_on_requires_action ?? false,
+      useSdk: params.use_stripe_sdk ?? false,
+    }),
+  );
+  return intent;
+}
+
+function applyCommon(
+  intent: Intent,
+  params: Pick<ConfirmIntent, 'receipt_email' | 'setup_future_usage' | 'shipping' | 'payment_method_options'>,
+): void {
+  if (params.receipt_email !== undefined) intent.receipt_email = params.receipt_email;
+  if (params.setup_future_usage !== undefined) intent.setup_future_usage = params.setup_future_usage;
+  if (params.shipping !== undefined) intent.shipping = params.shipping as Intent['shipping'];
+  if (params.payment_method_options)
+    intent.payment_method_options = methodOptions(intent.payment_method_types, params.payment_method_options);
+}
+
+const changeable = new Set(['requires_payment_method', 'requires_confirmation', 'requires_action']);
+
+function updateIntent(ctx: Context, intent: Intent, params: Params<typeof updateParams>): Intent {
+  checkTypesParam(ctx, params.payment_method_types);
+  const touchesMoney = [
+    'amount',
+    'currency',
+    'customer',
+    'payment_method',
+    'payment_method_data',
+    'application_fee_amount',
+    'capture_method',
+  ] as const;
+  if (!changeable.has(intent.status) && touchesMoney.some((name) => params[name] !== undefined)) {
+    throw unexpected(
+      ctx,
+      intent,
+      `This PaymentIntent's ${touchesMoney.find((name) => params[name] !== undefined)} could not be updated because it has a status of ${intent.status}.`,
+    );
+  }
+  const currency = params.currency === undefined ? intent.currency : checkCurrency(params.currency);
+  const amount = params.amount ?? intent.amount;
+  if (params.amount !== undefined || params.currency !== undefined) checkAmount(amount, currency);
+  const fee =
+    params.application_fee_amount === undefined ? intent.application_fee_amount : params.application_fee_amount;
+  if (params.application_fee_amount !== undefined || params.amount !== undefined)
+    checkAccount(ctx, currency, fee, amount);
+  if (params.customer !== undefined) intent.customer = ctx.table('customer').require(params.customer, 'customer').id;
+  Object.assign(intent, { amount, currency, application_fee_amount: fee });
+  if (params.payment_method_types) intent.payment_method_types = params.payment_method_types;
+  const method = methodOf(ctx, params);
+  if (method) {
+    checkMethod(ctx, intent, method);
+    intent.payment_method = method.id;
+    intent.status = 'requires_confirmation';
+    intent.next_action = null;
+  }
+  applyCommon(intent, params);
+  for (const name of [
+    'description',
+    'statement_descriptor',
+    'statement_descriptor_suffix',
+    'transfer_group',
+    'capture_method',
+  ] as const) {
+    if (params[name] !== undefined) Object.assign(intent, { [name]: params[name] });
+  }
+  intent.metadata = mergeMetadata(intent.metadata, params.metadata);
+  return intent;
+}
+
+/** The intent for whom the caller may be: with a publishable key only by its client secret. */
+function intentFor(ctx: Context, id: string, clientSecret: string | undefined): Intent {
+  const intent = ctx.table('payment_intent').get(id);
+  if (!intent) throw missing('payment_intent', id, 'intent');
+  if (ctx.key === 'publishable' && clientSecret === undefined) {
+    throw new StripeError(401, 'A publishable key can only retrieve a PaymentIntent together with its client_secret.', {
+      code: 'secret_key_required',
+      param: 'client_secret',
+    });
+  }
+  if (clientSecret !== undefined && clientSecret !== intent.client_secret) {
+    throw invalid(
+      'The client_secret provided does not match the client_secret associated with the PaymentIntent.',
+      'client_secret',
+      'payment_intent_invalid_parameter',
+    );
+  }
+  return intent;
+}
+
+const publicFields = [
+  'id',
+  'object',
+  'amount',
+  'amount_details',
+  'automatic_payment_methods',
+  'canceled_at',
+  'cancellation_reason',
+  'capture_method',
+  'client_secret',
+  'confirmation_method',
+  'created',
+  'currency',
+  'description',
+  'last_payment_error',
+  'livemode',
+  'next_action',
+  'payment_method',
+  'payment_method_configuration_details',
+  'payment_method_types',
+  'processing',
+  'receipt_email',
+  'setup_future_usage',
+  'shipping',
+  'source',
+  'status',
+] as const satisfies (keyof Intent)[];
+
+/** What a browser may see: nothing of fees, metadata or customers. */
+function visible(ctx: Context, intent: Intent): object {
+  if (ctx.key !== 'publishable') return intent;
+  return Object.fromEntries(publicFields.map((name) => [name, intent[name]]));
+}
+
+/** Payment intents. {@link https://docs.stripe.com/api/payment_intents} */
+export const paymentIntents: Resource = {
+  expandable: ['payment_intent', 'latest_charge'],
+  due: {
+    'payment_intent.debit': (ctx, { ref }) => finishDebit(ctx, ctx.table('payment_intent').require(ref)),
+    'payment_intent.hold_expired': (ctx, { ref }) => {
+      const intent = ctx.table('payment_intent').get(ref);
+      if (intent?.status === 'requires_capture') cancel(ctx, intent, 'automatic');
+    },
+  },
+  routes: [
+    route('POST', '/v1/payment_intents', createParams, (ctx, params) => {
+      const intent = createIntent(ctx, params);
+      const {
+        payment_method: _method,
+        payment_method_data: _data,
+        allowed_payment_method_types: _allowed,
+        payment_method_types: _types,
+        ...rest
+      } = params;
+      return params.confirm ? confirmIntent(ctx, intent, rest) : intent;
+    }),
+    route(
+      'GET',
+      '/v1/payment_intents',
+      { ...listParams, created: p.range(), customer: p.string(), customer_account: p.string() },
+      (ctx, { created, customer, ...page }) =>
+        listPage(
+          ctx.table('payment_intent'),
+          '/v1/payment_intents',
+          page,
+          (intent) => inRange(intent.created, created) && (customer === undefined || intent.customer === customer),
+        ),
+    ),
+    route('GET', '/v1/payment_intents/search', searchParams, (ctx, params) =>
+      search(ctx.table('payment_intent').newestFirst(), '/v1/payment_intents/search', params),
+    ),
+    route(
+      'GET',
+      '/v1/payment_intents/:id',
+      { client_secret: p.string(), is_stripe_sdk: p.boolean() },
+      (ctx, params, { id }) => visible(ctx, intentFor(ctx, id, params.client_secret)),
+      'publishable',
+    ),
+    route('POST', '/v1/payment_intents/:id', updateParams, (ctx, params, { id }) =>
+      updateIntent(ctx, ctx.table('payment_intent').require(id, 'intent'), params),
+    ),
+    route(
+      'POST',
+      '/v1/payment_intents/:id/confirm',
+      confirmParams,
+      (ctx, { client_secret: secret, ...params }, { id }) =>
+        visible(ctx, confirmIntent(ctx, intentFor(ctx, id, secret), params)),
+      'publishable',
+    ),
+    route(
+      'POST',
+      '/v1/payment_intents/:id/capture',
+      {
+        amount_details: p.any(),
+        amount_to_capture: p.int(),
+        application_fee_amount: p.int(),
+        final_capture: p.boolean(),
+        hooks: p.any(),
+        metadata: p.metadata(),
+        payment_details: p.any(),
+        statement_descriptor: p.string(),
+        statement_descriptor_suffix: p.string(),
+        transfer_data: p.any(),
+      },
+      (ctx, params, { id }) => {
+        const intent = ctx.table('payment_intent').require(id, 'intent');
+        if (intent.status !== 'requires_capture') {
+          throw unexpected(
+            ctx,
+            intent,
+            `This PaymentIntent could not be captured because it has a status of ${intent.status}. Only a PaymentIntent with one of the following statuses may be captured: requires_capture.`,
+          );
+        }
+        const amount = params.amount_to_capture ?? intent.amount_capturable;
+        if (amount < 1)
+          throw invalid(
+            'This value must be greater than or equal to 1.',
+            'amount_to_capture',
+            'parameter_invalid_integer',
+          );
+        if (amount > intent.amount_capturable) {
+          throw invalid(
+            'The amount to capture must be less than or equal to the amount which is currently capturable.',
+            'amount_to_capture',
+            'amount_too_large',
+          );
+        }
+        const fee = params.application_fee_amount ?? intent.application_fee_amount;
+        if (fee !== null) checkAccount(ctx, intent.currency, fee, amount);
+        intent.metadata = mergeMetadata(intent.metadata, params.metadata);
+        capture(ctx, intent, amount, params.application_fee_amount);
+        return intent;
+      },
+    ),
+    route(
+      'POST',
+      '/v1/payment_intents/:id/cancel',
+      { cancellation_reason: p.enum('abandoned', 'duplicate', 'fraudulent', 'requested_by_customer') },
+      (ctx, { cancellation_reason: reason }, { id }) => {
+        const intent = ctx.table('payment_intent').require(id, 'intent');
+        if (intentState(ctx, id).internal)
+          throw unexpected(
+            ctx,
+            intent,
+            'You cannot cancel this PaymentIntent because it is managed by an invoice. You should void the invoice instead.',
+          );
+        cancel(ctx, intent, reason ?? null);
+        return intent;
+      },
+    ),
+    /** Ends a 3-D Secure challenge without the page. */
+    route(
+      'POST',
+      '/_control/payment_intents/:id/authenticate',
+      { result: p.enum('succeed', 'fail').required() },
+      (ctx, { result }, { id }) => {
+        for (const partition of ctx.sandbox.store.all()) {
+          const intent = partition.table('payment_intent').get(id);
+          if (intent) return authenticate(ctx.on(partition.account), intent, result);
+        }
+        throw missing('payment_intent', id);
+      },
+      'public',
+    ),
+  ],
+};
