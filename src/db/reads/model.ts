@@ -18,6 +18,9 @@ export interface ColumnField<T> extends Typed<T> {
   readonly type: ColumnType;
 }
 
+/** Says nothing of what the column holds, so that each keeps its own type: `integer()` a number, `integer<number | null>()` perhaps none. */
+type AnyColumn = Pick<ColumnField<unknown>, 'kind' | 'column' | 'type'>;
+
 /** A value made of columns, without another look at the database. */
 export interface ComputedField<T> extends Typed<T> {
   readonly kind: 'computed';
@@ -166,7 +169,7 @@ type Values<Parts> = { readonly [K in keyof Parts]: Parts[K] extends ColumnField
  * A field made of columns.
  * @example refundState: computed({ refunded: integer('amount_refunded'), pending: boolean('refund_pending') }, refundStateOf)
  */
-export function computed<Parts extends Readonly<Record<string, ColumnField<unknown>>>, T>(
+export function computed<Parts extends Readonly<Record<string, AnyColumn>>, T>(
   parts: Parts,
   compute: (values: Values<Parts>) => T,
 ): ComputedField<T> {
