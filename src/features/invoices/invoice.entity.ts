@@ -134,7 +134,7 @@ export class Invoice extends PsaRow {
   /**
    * Follows its payments. The same payments give the same invoice, in whatever order their news arrived, so this may be called
    * as often as one likes.
-   * @param at Stripe's time of the payment that brought the change
+   * @param at Stripe's time of the payment that made the total full
    */
   follow(payments: InvoicePayments, at: Date): void {
     this.amountPaidMinor = payments.received;
@@ -142,7 +142,7 @@ export class Invoice extends PsaRow {
     const settled = payments.received >= this.totalMinor;
     // Withdrawn and written-off invoices keep their status: money that still comes in is shown by what was paid.
     if (this.status === InvoiceStatus.OPEN && settled) this.status = InvoiceStatus.PAID;
-    if (settled && !this.paidAt) this.paidAt = at;
+    this.paidAt = settled ? at : null;
   }
 
   private paymentStatusFor({ received, refunded, processing, lastFailed }: InvoicePayments): InvoicePaymentStatus {

@@ -1,5 +1,5 @@
 import { Entity, Property } from '@mikro-orm/decorators/legacy';
-import { Field, ObjectType } from "type-graphql";
+import { Field, ObjectType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
 import { connectionOf } from '../../shared/connection.types.js';
 import { type FeeRule } from '../../shared/fee.js';
@@ -7,7 +7,7 @@ import { Money } from '../../shared/money.types.js';
 import { orderOf, type Order } from '../../shared/ordering.js';
 import { DateTimeScalar, JSONObjectScalar, URLScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
-import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
+import { type BalanceReport, type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId, type ChargeId, type PaymentIntentId } from '../../stripe/types.js';
 import { Customer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
@@ -216,7 +216,8 @@ export class Payment extends ModeRow {
   }
 
   /**
-   * Takes over what Stripe reports of the intent. Reports arrive twice and out of order; a stale one changes nothing.
+   * Takes over what Stripe reports of the intent. Reports arrive twice and out of order; a stale one changes nothing but what can
+   * only grow.
    * @param asOf Stripe's stamp of the report
    * @param fetched whether it was read from Stripe just now
    * @returns `unclear` when the stamps cannot tell: fetch the intent and apply that
@@ -225,44 +226,87 @@ export class Payment extends ModeRow {
     this.stripePaymentIntentId ??= report.id;
     const next = paymentStatusOf(report);
     const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.isFinal }, asOf, fetched || isFinalStatus(next));
-    if (order !== 'newer') return order === 'unclear' && next === this.status ? 'stale' : order;
-
-    this.status = next;
-    this.amountReceived = report.amountReceived;
-    this.stripeChargeId = report.latestChargeId ?? this.stripeChargeId;
-    this.failureCode = next === PaymentStatus.FAILED ? (report.lastError?.code ?? 'unknown') : null;
-    this.failureDeclineCode = next === PaymentStatus.FAILED ? (report.lastError?.declineCode ?? null) : null;
-    this.failureMessage = next === PaymentStatus.FAILED ? (report.lastError?.message ?? null) : null;
-    if (next === PaymentStatus.SUCCEEDED) this.succeededAt = report.charge?.created ?? asOf;
-    if (next === PaymentStatus.CANCELED) this.canceledAt = report.canceledAt ?? asOf;
-    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+    const isKnown = next === this.status && report.latestChargeId === this.stripeChargeId;
+    if (order === 'newer') this.takeOver(report, next, asOf);
+    if (next === PaymentStatus.SUCCEEDED) this.noteSuccess(fetched ? (report.charge?.created ?? asOf) : asOf);
     if (report.charge) this.applyCharge(report.charge, asOf, fetched);
-    return order;
+    return order === 'unclear' && isKnown ? 'stale' : order;
   }
 
   /**
-   * Takes over what Stripe reports of the charge: receipt, refunds so far and, once booked, the fees. Each of these only grows or is
-   * written once, so a report of the same second can be merged.
+   * Takes over what Stripe reports of the charge: receipt, refunds so far and, once booked, the fees. All but the refunds only grow or
+   * are written once, so a report that cannot be put in order is merged.
    */
   applyCharge(charge: ChargeReport, asOf: Date, fetched: boolean): Order {
     // A failed try leaves a charge of its own behind; only the one that brought the money counts.
     if (charge.status !== 'succeeded') return 'stale';
     this.stripeChargeId = charge.id;
-    this.receiptUrl = charge.receiptUrl ?? this.receiptUrl;
     this.stripeBalanceTransactionId = charge.balanceTransactionId ?? this.stripeBalanceTransactionId;
-    if (charge.balance) {
-      this.bookedCurrency = charge.balance.currency;
-      this.bookedGross = charge.balance.amount;
-      this.stripeFeeMinor = charge.balance.stripeFee;
-      this.applicationFeeMinor = charge.balance.applicationFee;
-      this.netMinor = charge.balance.net;
-    }
+    // News of a refund may overtake the news of the success; the one cannot be without the other.
+    if (charge.captured) this.amountReceived = Math.max(this.amountReceived, charge.amountCaptured);
+    if (charge.balance) this.book(charge.balance);
     const order = orderOf({ asOf: this.chargeAsOf, isFinal: false }, asOf, fetched);
-    if (order === 'stale') return order;
+    if (order !== 'stale') this.receiptUrl = charge.receiptUrl ?? this.receiptUrl;
     // A refund that fails later lowers the total again, so only a report that can be ordered may replace it.
-    if (order === 'newer') this.amountRefunded = Math.min(charge.amountRefunded, this.amountReceived);
+    const refunded = Math.min(charge.amountRefunded, this.amountReceived);
+    if (order === 'unclear') return refunded === this.amountRefunded ? 'stale' : order;
+    if (order === 'newer') this.amountRefunded = refunded;
     if (!this.chargeAsOf || asOf > this.chargeAsOf) this.chargeAsOf = asOf;
-    return order === 'unclear' && charge.amountRefunded === this.amountRefunded ? 'stale' : order;
+    return order;
+  }
+
+  /** Whether Stripe has booked it, so that its fees are known. */
+  get isBooked(): boolean {
+    return this.netMinor !== null;
+  }
+
+  /** Stripe would not have it, and no intent was made: there is nothing that could still be paid. */
+  giveUp({ code, declineCode, message }: { code: string; declineCode?: string; message: string }): void {
+    if (this.isFinal || this.stripePaymentIntentId) return;
+    this.status = PaymentStatus.CANCELED;
+    this.fail({ code, declineCode: declineCode ?? null, message });
+  }
+
+  /** The last try was declined, by an answer that did not show the intent: Stripe's events will. */
+  decline(failure: { code: string; declineCode?: string; message: string }): void {
+    if (this.isFinal || this.stripeAsOf) return;
+    this.status = PaymentStatus.FAILED;
+    this.fail({ ...failure, declineCode: failure.declineCode ?? null });
+  }
+
+  private takeOver(report: IntentReport, next: PaymentStatus, asOf: Date): void {
+    this.status = next;
+    // The tenant can change these at Stripe while nothing is paid.
+    this.amountMinor = report.amount;
+    this.currency = report.currency;
+    const fee = report.applicationFee ?? 0;
+    this.requestedApplicationFee = fee > 0 && fee < report.amount ? fee : null;
+    this.amountReceived = Math.max(this.amountReceived, report.amountReceived);
+    this.stripeChargeId = report.latestChargeId ?? this.stripeChargeId;
+    const { code = null, declineCode = null, message = null } = report.lastError ?? {};
+    this.fail(next === PaymentStatus.FAILED ? { code: code ?? 'unknown', declineCode, message } : null);
+    if (next === PaymentStatus.CANCELED) this.canceledAt = report.canceledAt ?? asOf;
+    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+  }
+
+  /** The latest stamp that speaks of the success itself, so that the order of arrival does not show. */
+  private noteSuccess(at: Date): void {
+    if (!this.succeededAt || at > this.succeededAt) this.succeededAt = at;
+  }
+
+  private fail(failure: PaymentFailure | null): void {
+    this.failureCode = failure?.code ?? null;
+    this.failureDeclineCode = failure?.declineCode ?? null;
+    this.failureMessage = failure?.message ?? null;
+  }
+
+  /** A booking never changes. */
+  private book({ currency, amount, stripeFee, applicationFee, net }: BalanceReport): void {
+    this.bookedCurrency = currency;
+    this.bookedGross = amount;
+    this.stripeFeeMinor = stripeFee;
+    this.applicationFeeMinor = applicationFee;
+    this.netMinor = net;
   }
 
   private booked(amount: number | null): Money | null {

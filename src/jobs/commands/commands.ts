@@ -11,7 +11,15 @@ import { type StripeService } from '../../stripe/stripe.service.js';
 import { type AccountId, stripeKey } from '../../stripe/types.js';
 import { paramsHash } from './canonical.js';
 import { Command } from './command.entity.js';
-import { claimCommand, closeCommand, type CommandEnd, errorOf, insertCommand, LostLease, postponeCommand } from './command-store.js';
+import {
+  claimCommand,
+  closeCommand,
+  type CommandEnd,
+  errorOf,
+  insertCommand,
+  LostLease,
+  postponeCommand,
+} from './command-store.js';
 import { type AnyCommandKind, type CommandKind, isSystemKey, type Outcome, type Running } from './kind.js';
 
 export interface CommandSettings {
@@ -94,7 +102,8 @@ export class Commands {
       const command = await this.db.transaction(async (em) => {
         const wanted = { ...request, kind: kind.name, paramsHash: hash, leaseToken: newUuid(), leaseMs };
         const inserted = await insertCommand(em, this.db, wanted);
-        if (inserted) inserted.params = { ...(await kind.prepare(em, request.params, inserted)) } as Record<string, unknown>;
+        if (inserted)
+          inserted.params = { ...(await kind.prepare(em, request.params, inserted)) } as Record<string, unknown>;
         return inserted;
       });
       if (command) {
@@ -172,7 +181,8 @@ export class Commands {
       report = await kind.send(running, stripeKey(running.command.id, kind.name));
     } catch (error) {
       // A later try that reached nobody, or was turned away at the door, says nothing about an earlier one.
-      const isSettled = error instanceof StripeFailure && error.outcome === 'refused' && (isFirst || !error.isTransient);
+      const isSettled =
+        error instanceof StripeFailure && error.outcome === 'refused' && (isFirst || !error.isTransient);
       throw isSettled
         ? await this.reject(kind, running, error, error.isTransient)
         : await this.postpone(kind, running, error);
@@ -190,7 +200,7 @@ export class Commands {
     const { command } = running;
     let applied: Outcome | AppError | 'again' = 'again';
     try {
-      for (let said: Said<Report> = { report, read }; applied === 'again'; ) {
+      for (let said: Said<Report> = { report, read }; applied === 'again';) {
         applied = await this.twice((em) => this.apply(em, kind, running, said));
         if (applied !== 'again') break;
         const version = await this.versionOf(kind, running);

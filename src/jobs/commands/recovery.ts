@@ -103,7 +103,8 @@ export class CommandRecovery {
       logger?.info(about, 'An abandoned command is finished');
     } catch (error) {
       // Refused by Stripe is an end, too. What stays open has said so itself.
-      if (error instanceof AppError) logger?.info({ ...about, code: error.code }, 'An abandoned command was looked into');
+      if (error instanceof AppError)
+        logger?.info({ ...about, code: error.code }, 'An abandoned command was looked into');
       else logger?.error({ ...about, err: error }, 'An abandoned command cannot be looked into');
     }
   }

@@ -1,0 +1,279 @@
+import { LockMode } from '@mikro-orm/core';
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type CommandKind, type Running } from '../../jobs/commands/kind.js';
+import { AppError, badInput, notFound } from '../../shared/errors.js';
+import { applicationFee } from '../../shared/fee.js';
+import { checkAmount } from '../../shared/money.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { type IntentReport, intentReport } from '../../stripe/reports.js';
+import { StripeFailure } from '../../stripe/stripe-errors.js';
+import {
+  type AccountId,
+  type CustomerId,
+  type Metadata,
+  type PaymentIntent,
+  type PaymentMethodId,
+} from '../../stripe/types.js';
+import { audit } from '../audit/audit.js';
+import { Customer } from '../customers/customer.entity.js';
+import { ensureStripeCustomer, knownStripeCustomer } from '../customers/stripe-customer.js';
+import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
+import { chargeableAccount } from '../onboarding/connected-account.js';
+import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
+import { Payment } from './payment.entity.js';
+import { checkCurrency, invoiceKey } from './payment-input.js';
+import { paymentKey, recordIntent, stampOf } from './payment-record.js';
+import { paymentStatusOf, PaymentStatus } from './payment-state.js';
+
+/** What a client asks for; checked as far as that can be done without the database. */
+export interface CreatePayment {
+  readonly invoiceId: number | null;
+  readonly customerId: number | null;
+  readonly amount: number | null;
+  readonly currency: string | null;
+  readonly paymentMethodId: Uuid | null;
+  readonly confirm: boolean;
+  readonly offSession: boolean;
+  readonly savePaymentMethod: boolean;
+  readonly captureLater: boolean;
+  readonly description: string | null;
+  readonly metadata: Metadata;
+}
+
+/** What is sent to Stripe. */
+interface PaymentPlan {
+  readonly amount: number;
+  readonly currency: string;
+  readonly customerId: number | null;
+  /** Null when Stripe does not know the customer yet. */
+  readonly stripeCustomerId: CustomerId | null;
+  readonly applicationFee: number | null;
+  readonly stripePaymentMethodId: PaymentMethodId | null;
+  readonly confirm: boolean;
+  readonly offSession: boolean;
+  readonly savePaymentMethod: boolean;
+  readonly captureLater: boolean;
+  readonly description: string | null;
+  readonly metadata: Metadata;
+}
+
+export interface PaymentReport {
+  readonly intent: IntentReport;
+  /** What the browser confirms with. Never stored. */
+  readonly clientSecret: string | null;
+  /** What Stripe refused with, although it made the intent. */
+  readonly refusal?: StripeFailure;
+}
+
+export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentReport> = {
+  name: 'payments.create',
+
+  async prepare(em, params, command) {
+    const config = await chargeableAccount(em);
+    const what = params.invoiceId === null ? freePayment(params) : await invoicePayment(em, params, params.invoiceId);
+    const method = params.paymentMethodId && (await usableMethod(em, params.paymentMethodId, what.customerId));
+    const customerId = what.customerId ?? (method ? method.customerId : null);
+    if (customerId !== null && !method) await requireCustomer(em, customerId);
+    if (params.savePaymentMethod && customerId === null)
+      throw badInput('input.customerId', 'A payment method is saved for a customer: name one.');
+
+    const { amount, currency } = what;
+    const { stripeAccountId, feeRule } = config;
+    const fee = applicationFee(amount, currency, feeRule) ?? null;
+    const { description, captureLater, metadata } = params;
+    const payment = Object.assign(new Payment(), {
+      ...{ customerId, invoiceId: params.invoiceId, paymentMethodId: params.paymentMethodId },
+      ...{ stripeAccountId, amountMinor: amount, currency, requestedApplicationFee: fee, feeRule },
+      ...{ description, captureLater, metadata },
+      // Money may be on its way from the moment that Stripe is asked for it.
+      status: params.confirm ? PaymentStatus.PROCESSING : PaymentStatus.PENDING,
+    });
+    em.persist(payment);
+    command.subjectId = payment.id;
+    command.stripeAccountId = stripeAccountId;
+    audit(em, {
+      actor: command.actor,
+      action: 'payment.create',
+      subjectType: 'payment',
+      subjectId: payment.id,
+      details: {
+        amount,
+        currency,
+        customerId,
+        invoiceId: params.invoiceId,
+        applicationFee: fee,
+        confirm: params.confirm,
+      },
+    });
+    const { confirm, offSession, savePaymentMethod } = params;
+    return {
+      ...{ amount, currency, customerId, applicationFee: fee, confirm, offSession, savePaymentMethod, captureLater },
+      stripeCustomerId: customerId === null ? null : await knownStripeCustomer(em, customerId, stripeAccountId),
+      stripePaymentMethodId: method ? method.stripePaymentMethodId : null,
+      description: description ?? what.description,
+      metadata: {
+        ...metadata,
+        [paymentKey]: payment.id,
+        ...(params.invoiceId !== null && { [invoiceKey]: String(params.invoiceId) }),
+      },
+    };
+  },
+
+  async send(running, key) {
+    const { plan, stripe } = running;
+    const customerId = await stripeCustomerOf(running);
+    try {
+      const intent = await stripe.createPaymentIntent(
+        {
+          amount: plan.amount,
+          currency: plan.currency,
+          customerId,
+          applicationFee: plan.applicationFee ?? undefined,
+          paymentMethodId: plan.stripePaymentMethodId ?? undefined,
+          confirm: plan.confirm,
+          offSession: plan.offSession,
+          saveMethodFor: plan.savePaymentMethod ? 'off_session' : undefined,
+          captureLater: plan.captureLater,
+          description: plan.description ?? undefined,
+          metadata: plan.metadata,
+        },
+        { key },
+      );
+      return reportOf(intent);
+    } catch (error) {
+      // Declined: the intent is there all the same, and can still be paid in another way.
+      if (error instanceof StripeFailure && error.intent)
+        return { intent: error.intent, clientSecret: null, refusal: error };
+      throw error;
+    }
+  },
+
+  async find({ stripe, plan, command }) {
+    const intent = await stripe.findPaymentIntent({
+      metadata: { [paymentKey]: plan.metadata[paymentKey]! },
+      since: command.sentAt ?? command.createdAt,
+    });
+    return intent && reportOf(intent);
+  },
+
+  async apply(em, { command, plan }, { intent, refusal }, fetched) {
+    const accountId = command.stripeAccountId as AccountId;
+    const order = await recordIntent(em, intent, { accountId, asOf: stampOf(intent), fetched });
+    if (order === 'unclear') return 'again';
+    if (plan.confirm && paymentStatusOf(intent) === PaymentStatus.FAILED)
+      return declined(command.subjectId!, intent, refusal);
+    return { paymentId: command.subjectId, stripePaymentIntentId: intent.id, stripeAccountId: accountId };
+  },
+
+  async reject(em, { command }, { code, message, facts }) {
+    const payment = await em.findOneOrFail(
+      Payment,
+      { id: command.subjectId as Uuid },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    const failure = { code: facts.stripeCode ?? code.toLowerCase(), declineCode: facts.declineCode, message };
+    if (code === 'CARD_DECLINED' || code === 'PAYMENT_ACTION_REQUIRED') payment.decline(failure);
+    else payment.giveUp(failure);
+  },
+
+  version: (em, { command }) => paymentVersion(em, command.subjectId!),
+  details: ({ subjectId }) => ({ paymentId: subjectId! }),
+};
+
+/** Locks a payment, and says which version of it this is. */
+export async function paymentVersion(em: EntityManager, id: string): Promise<string | null> {
+  const rows = await em.execute<{ version: string }[]>(
+    'select updated_at::text as version from payments where id = ? for update',
+    [id],
+  );
+  return rows[0]?.version ?? null;
+}
+
+export function reportOf(intent: PaymentIntent): PaymentReport {
+  return { intent: intentReport(intent), clientSecret: intent.client_secret };
+}
+
+async function stripeCustomerOf({ plan, command, commands }: Running<PaymentPlan>): Promise<CustomerId | undefined> {
+  const { customerId, stripeCustomerId } = plan;
+  if (stripeCustomerId !== null || customerId === null) return stripeCustomerId ?? undefined;
+  const accountId = command.stripeAccountId as AccountId;
+  return ensureStripeCustomer(commands, { customerId, accountId, actor: command.actor });
+}
+
+interface Asked {
+  readonly amount: number;
+  readonly currency: string;
+  readonly customerId: number | null;
+  readonly description: string | null;
+}
+
+function freePayment({ amount, currency, customerId, description }: CreatePayment): Asked {
+  if (amount === null) throw badInput('input.amount', 'Without an invoice, an amount is needed.');
+  if (currency === null) throw badInput('input.currency', 'Without an invoice, a currency is needed.');
+  checkCurrency(currency, 'input.currency');
+  checkAmount(amount, currency, 'input.amount');
+  return { amount, currency, customerId, description };
+}
+
+/** What is due on an invoice, or a part of it. Locks the invoice: two payments at once must not promise the same money. */
+async function invoicePayment(em: EntityManager, params: CreatePayment, id: number): Promise<Asked> {
+  const invoice = await em.findOne(Invoice, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  if (!invoice) throw notFound('invoice', 'input.invoiceId');
+  const { customerId, currency } = invoice;
+  if (params.currency !== null && params.currency !== currency)
+    throw badInput('input.currency', `The invoice is in ${currency}.`);
+  if (params.customerId !== null && params.customerId !== customerId)
+    throw badInput('input.customerId', 'The invoice is for another customer.');
+  if (params.amount !== null) checkAmount(params.amount, currency, 'input.amount');
+  if (invoice.status !== InvoiceStatus.OPEN)
+    throw new AppError('INVALID_STATE', `The invoice is ${invoice.status.toLowerCase()}: it cannot be paid.`, {
+      field: 'input.invoiceId',
+    });
+  const due = invoice.dueMinor - (await underWay(em, id));
+  if (due <= 0)
+    throw new AppError('INVALID_STATE', 'Nothing is due: what is owed is already on its way.', {
+      field: 'input.invoiceId',
+    });
+  const amount = params.amount ?? due;
+  if (amount > due) throw badInput('input.amount', `At most ${due} is due.`);
+  checkAmount(amount, currency, 'input.amount');
+  return { amount, currency, customerId, description: `Invoice ${invoice.number}` };
+}
+
+/** Minor units that are held or on their way for an invoice. An intent that waits for its payer holds nothing. */
+async function underWay(em: EntityManager, invoiceId: number): Promise<number> {
+  const [sum] = await em.execute<{ amount: string }[]>(
+    `select coalesce(sum(amount), 0) as amount from payments where invoice_id = ? and status in ('PROCESSING', 'AUTHORIZED')`,
+    [invoiceId],
+  );
+  return Number(sum!.amount);
+}
+
+async function requireCustomer(em: EntityManager, id: number): Promise<void> {
+  if (!(await em.findOne(Customer, { id }))) throw notFound('customer', 'input.customerId');
+}
+
+async function usableMethod(em: EntityManager, id: Uuid, customerId: number | null): Promise<PaymentMethod> {
+  const field = 'input.paymentMethodId';
+  const method = await em.findOne(PaymentMethod, { id });
+  if (!method) throw notFound('payment method', field);
+  if (customerId !== null && method.customerId !== customerId)
+    throw badInput(field, 'The payment method is of another customer.');
+  if (method.status === PaymentMethodStatus.DETACHED)
+    throw new AppError('INVALID_STATE', 'The payment method was removed.', { field });
+  return method;
+}
+
+/** The error for a try that Stripe made and the issuer declined. */
+function declined(paymentId: string, { lastError }: IntentReport, refusal: StripeFailure | undefined): AppError {
+  const { code, declineCode, message } = lastError ?? { code: null, declineCode: null, message: null };
+  const details = {
+    paymentId,
+    ...(code && { stripeCode: code }),
+    ...(declineCode && { declineCode }),
+    ...(refusal?.facts.stripeRequestId && { stripeRequestId: refusal.facts.stripeRequestId }),
+  };
+  return code === 'authentication_required'
+    ? new AppError('PAYMENT_ACTION_REQUIRED', message ?? 'The payer must confirm this payment.', details)
+    : new AppError('CARD_DECLINED', message ?? 'The payment was declined.', details);
+}

@@ -1,0 +1,169 @@
+import { LockMode } from '@mikro-orm/core';
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
+import { type Order } from '../../shared/ordering.js';
+import { isUuid } from '../../shared/uuid.js';
+import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
+import { type AccountId, type Metadata, type PaymentIntentId } from '../../stripe/types.js';
+import { StripeCustomer } from '../customers/customer.entity.js';
+import { Invoice } from '../invoices/invoice.entity.js';
+import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
+import { Payment } from './payment.entity.js';
+import { PaymentStatus } from './payment-state.js';
+
+// The one place where what Stripe says of a payment becomes rows: the answers to our own calls, webhooks and look-ups all end here.
+
+/** What an intent of ours carries at Stripe, so that it can be found, and a webhook that is quicker than our own answer finds its row. */
+export const paymentKey = 'psa_payment_id';
+
+/** Where a report comes from. */
+export interface Source {
+  readonly accountId: AccountId;
+  /** Stripe's stamp of the report. */
+  readonly asOf: Date;
+  /** Whether it was read from Stripe, and nothing was written in between. */
+  readonly fetched: boolean;
+}
+
+/** The latest moment that an answer of Stripe surely knew of: answers carry no stamp of their own. */
+export function stampOf({ created, charge, canceledAt }: IntentReport): Date {
+  return new Date(Math.max(+created, +(charge?.created ?? 0), +(canceledAt ?? 0)));
+}
+
+/**
+ * Records what Stripe says of an intent, and lets the invoice follow. An intent that we did not make becomes a payment, too.
+ * @returns `unclear`: the report cannot be put in order; fetch the intent and record that
+ */
+export async function recordIntent(em: EntityManager, report: IntentReport, source: Source): Promise<Order> {
+  const payment =
+    (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
+    (await adopt(em, report, report.id, source.accountId));
+  const before = invoiceShare(payment);
+  const order = payment.applyIntent(report, source.asOf, source.fetched);
+  if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
+  if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
+  return order;
+}
+
+/**
+ * Records what Stripe says of a charge.
+ * @returns `unclear` also when it is booked and the report does not say how
+ */
+export async function recordCharge(em: EntityManager, report: ChargeReport, source: Source): Promise<Order> {
+  // Without an intent it was made past everything that this server does; and a failed try is told by its intent.
+  if (!report.paymentIntentId || report.status !== 'succeeded') return 'stale';
+  const payment =
+    (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
+    (await adopt(em, report, report.paymentIntentId, source.accountId));
+  if (report.balanceTransactionId && !report.balance && !payment.isBooked) return 'unclear';
+  const before = invoiceShare(payment);
+  const order = payment.applyCharge(report, source.asOf, source.fetched);
+  if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
+  return order;
+}
+
+/**
+ * The payment of an intent, locked: the row we made for it, even when our own transaction has not heard of the intent yet.
+ * @returns null for an intent that we did not make and do not know
+ */
+async function lockPayment(
+  em: EntityManager,
+  stripePaymentIntentId: PaymentIntentId,
+  metadata: Metadata,
+  accountId: AccountId,
+): Promise<Payment | null> {
+  const lock = { lockMode: LockMode.PESSIMISTIC_WRITE } as const;
+  const id = metadata[paymentKey];
+  if (isUuid(id)) {
+    const ours = await em.findOne(Payment, { id, stripeAccountId: accountId }, lock);
+    // Metadata can be copied to another intent in the dashboard; a row belongs to the first.
+    if (ours && (ours.stripePaymentIntentId ?? stripePaymentIntentId) === stripePaymentIntentId) return ours;
+  }
+  return em.findOne(Payment, { stripePaymentIntentId, stripeAccountId: accountId }, lock);
+}
+
+/** What may be taken over of an intent or of a charge when it is seen for the first time. */
+type Stranger = Pick<IntentReport, 'amount' | 'currency' | 'customerId'>;
+
+/** Makes the row of an intent that was made elsewhere: in the dashboard, or by an invoice of Stripe's. */
+async function adopt(
+  em: EntityManager,
+  { amount, currency, customerId }: Stranger,
+  stripePaymentIntentId: PaymentIntentId,
+  stripeAccountId: AccountId,
+): Promise<Payment> {
+  const customer = customerId && (await em.findOne(StripeCustomer, { stripeCustomerId: customerId }));
+  // Two events of one intent may be here at once; the second waits for the first, and takes its row.
+  await em.execute(
+    `insert into payments (tenant_id, livemode, customer_id, stripe_account_id, stripe_payment_intent_id, amount, currency)
+     values (?, ?, ?, ?, ?, ?, ?) on conflict (tenant_id, stripe_payment_intent_id) do nothing`,
+    [
+      tenantOf(em),
+      livemodeOf(em),
+      customer ? customer.customerId : null,
+      stripeAccountId,
+      stripePaymentIntentId,
+      amount,
+      currency,
+    ],
+  );
+  return em.findOneOrFail(Payment, { stripePaymentIntentId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+/** Names what it was paid with, when that is a saved method. */
+async function linkMethod(
+  em: EntityManager,
+  payment: Payment,
+  stripePaymentMethodId: NonNullable<IntentReport['paymentMethodId']>,
+): Promise<void> {
+  const method = await em.findOne(PaymentMethod, { stripePaymentMethodId });
+  if (method) payment.paymentMethodId = method.id;
+}
+
+/** All of a payment that its invoice depends on. */
+function invoiceShare({ status, amountReceived, amountRefunded, succeededAt }: Payment): string {
+  return `${status} ${amountReceived} ${amountRefunded} ${succeededAt?.getTime()}`;
+}
+
+/** Adds up the payments of an invoice, while nobody else can. */
+async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Date): Promise<void> {
+  if (invoiceId === null) return;
+  const invoice = await em.findOne(Invoice, { id: invoiceId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  if (!invoice) return;
+  await em.flush();
+  const rows = await em.execute<Share[]>(
+    'select status, amount_received, amount_refunded, succeeded_at from payments where invoice_id = ? order by created_at, id',
+    [invoiceId],
+  );
+  const payments = rows.map((row) => ({
+    status: row.status,
+    received: Number(row.amount_received),
+    refunded: Number(row.amount_refunded),
+    succeededAt: row.succeeded_at === null ? null : new Date(row.succeeded_at),
+  }));
+  const total = (amounts: number[]) => amounts.reduce((sum, amount) => sum + amount, 0);
+  const sums = {
+    received: total(payments.map(({ received }) => received)),
+    refunded: total(payments.map(({ refunded }) => refunded)),
+    processing: payments.some(({ status }) => status === PaymentStatus.PROCESSING),
+    lastFailed: payments.findLast(({ status }) => status !== PaymentStatus.CANCELED)?.status === PaymentStatus.FAILED,
+  };
+  invoice.follow(sums, settledAt(payments, invoice.totalMinor) ?? asOf);
+}
+
+interface Share {
+  readonly status: PaymentStatus;
+  readonly amount_received: string | number;
+  readonly amount_refunded: string | number;
+  readonly succeeded_at: string | Date | null;
+}
+
+/** When the payment came in that made the total full. */
+function settledAt(
+  payments: readonly { readonly received: number; readonly succeededAt: Date | null }[],
+  total: number,
+): Date | null {
+  const inOrder = payments.filter(({ received }) => received > 0).sort((a, b) => +a.succeededAt! - +b.succeededAt!);
+  let sum = 0;
+  return inOrder.find(({ received }) => (sum += received) >= total)?.succeededAt ?? null;
+}

@@ -1,0 +1,72 @@
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type EventContext, type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
+import { chargeReport, type ChargeReport, intentReport, type IntentReport } from '../../stripe/reports.js';
+import { type ChargeId, idOf, type PaymentIntentId } from '../../stripe/types.js';
+import { recordCharge, recordIntent } from './payment-record.js';
+
+type IntentEvent = EventOf<
+  | 'payment_intent.created'
+  | 'payment_intent.succeeded'
+  | 'payment_intent.payment_failed'
+  | 'payment_intent.processing'
+  | 'payment_intent.canceled'
+  | 'payment_intent.requires_action'
+  | 'payment_intent.amount_capturable_updated'
+>;
+
+const intentChanged: EventHandler<IntentEvent, IntentReport> = {
+  object: ({ data }) => data.object.id,
+
+  async apply(em, { data }, { accountId, created }, fetched) {
+    const source = { accountId, asOf: created, fetched: fetched !== null };
+    const order = await recordIntent(em, fetched ?? intentReport(data.object), source);
+    return order === 'unclear' ? 'fetch' : 'done';
+  },
+
+  version: (em, { data }, context) => versionOf(em, data.object.id, context),
+  load: async ({ data }, { stripe }) =>
+    intentReport(await stripe.retrievePaymentIntent(data.object.id as PaymentIntentId)),
+};
+
+type ChargeEvent = EventOf<'charge.succeeded' | 'charge.failed' | 'charge.updated' | 'charge.refunded'>;
+
+/** Receipt, refunds so far, and the fees: an event names only the booking's id, so what was booked is fetched. */
+const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
+  // In order with the events of its intent: both change one payment.
+  object: ({ data }) => idOf(data.object.payment_intent) ?? data.object.id,
+
+  async apply(em, { data }, { accountId, created }, fetched) {
+    const source = { accountId, asOf: created, fetched: fetched !== null };
+    const order = await recordCharge(em, fetched ?? chargeReport(data.object), source);
+    return order === 'unclear' && fetched === null ? 'fetch' : 'done';
+  },
+
+  version: (em, { data }, context) => versionOf(em, idOf(data.object.payment_intent), context),
+  load: async ({ data }, { stripe }) => chargeReport(await stripe.retrieveCharge(data.object.id as ChargeId)),
+};
+
+async function versionOf(
+  em: EntityManager,
+  intentId: string | null,
+  { accountId }: EventContext,
+): Promise<string | null> {
+  const rows = await em.execute<{ version: string }[]>(
+    `select updated_at::text as version from payments where stripe_payment_intent_id = ? and stripe_account_id = ? for update`,
+    [intentId, accountId],
+  );
+  return rows[0]?.version ?? null;
+}
+
+export const paymentEvents = {
+  'payment_intent.created': intentChanged,
+  'payment_intent.succeeded': intentChanged,
+  'payment_intent.payment_failed': intentChanged,
+  'payment_intent.processing': intentChanged,
+  'payment_intent.canceled': intentChanged,
+  'payment_intent.requires_action': intentChanged,
+  'payment_intent.amount_capturable_updated': intentChanged,
+  'charge.succeeded': chargeChanged,
+  'charge.failed': chargeChanged,
+  'charge.updated': chargeChanged,
+  'charge.refunded': chargeChanged,
+} satisfies EventHandlers;
