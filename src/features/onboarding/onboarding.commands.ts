@@ -1,11 +1,12 @@
-import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { Command } from '../../jobs/commands/command.entity.js';
 import { type CommandKind } from '../../jobs/commands/kind.js';
 import { AppError } from '../../shared/errors.js';
 import { type AccountReport } from '../../stripe/reports.js';
 import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type CreateConnectAccount } from '../../stripe/accounts.js';
+import { audit } from '../audit/audit.js';
 import { Tenant } from '../tenants/tenant.entity.js';
+import { connectedAccount, noteDisconnection, stripeConfigOf } from './connected-account.js';
 import { StripeAccount, StripeConfig } from './stripe-config.entity.js';
 
 /** What a client asks for. */
@@ -25,7 +26,7 @@ export const createAccountCommand: CommandKind<NewAccount, CreateConnectAccount,
     await em.execute(`select pg_advisory_xact_lock(hashtextextended('stripe account of ' || ?, 0))`, [
       command.tenantId,
     ]);
-    const config = await theConfig(em);
+    const config = await stripeConfigOf(em, { lock: true });
     if (config && !config.disconnectedAt)
       throw new AppError('INVALID_STATE', 'There is a Stripe account already. Disconnect it before making another.');
     const open = await em.count(Command, { kind: command.kind, finishedAt: null, id: { $ne: command.id } });
@@ -40,13 +41,20 @@ export const createAccountCommand: CommandKind<NewAccount, CreateConnectAccount,
   find: ({ platform, command }) =>
     platform.findAccount({ metadata: { command_id: command.id }, since: command.sentAt ?? command.createdAt }),
 
-  async apply(em, { command }, report) {
-    const config = (await theConfig(em)) ?? new StripeConfig();
+  async apply(em, { command, plan }, report) {
+    const config = (await stripeConfigOf(em, { lock: true })) ?? new StripeConfig();
     config.connect(report);
     // From here on its events find their tenant; those that came before are parked, and released by this line.
     const account = new StripeAccount();
     Object.assign(account, { stripeAccountId: report.id, tenantId: command.tenantId, livemode: report.livemode });
     em.persist([config, account]);
+    audit(em, {
+      actor: command.actor,
+      action: 'stripe-account.create',
+      subjectType: 'stripe-account',
+      subjectId: report.id,
+      details: { country: plan.country },
+    });
     await em.flush();
     return { stripeConfigId: config.id, stripeAccountId: report.id };
   },
@@ -68,10 +76,17 @@ export const disconnectCommand: CommandKind<object, object, Farewell> = {
   isRepeatable: true,
 
   async prepare(em, _params, command) {
-    const config = await lockConnected(em);
+    const config = await connectedAccount(em, { lock: true });
     command.subjectId = config.id;
     command.stripeAccountId = config.stripeAccountId;
-    await disconnect(em, config, command.createdAt);
+    config.disconnect(command.createdAt);
+    await noteDisconnection(em, config.stripeAccountId, command.createdAt);
+    audit(em, {
+      actor: command.actor,
+      action: 'stripe-account.disconnect',
+      subjectType: 'stripe-account',
+      subjectId: config.stripeAccountId,
+    });
     return {};
   },
 
@@ -107,31 +122,3 @@ export const disconnectCommand: CommandKind<object, object, Farewell> = {
 
 /** For recovery. */
 export const onboardingCommands = [createAccountCommand, disconnectCommand] as const;
-
-/** The tenant's account in this mode, connected or not, locked until the end of the transaction. */
-export async function theConfig(em: EntityManager): Promise<StripeConfig | null> {
-  // Row-level security leaves at most one: that of this tenant and this mode.
-  const [config] = await em.find(StripeConfig, {}, { limit: 1, lockMode: LockMode.PESSIMISTIC_WRITE });
-  return config ?? null;
-}
-
-/**
- * The tenant's account, if it still is connected, locked.
- * @throws AppError TENANT_NOT_READY | ACCOUNT_DISCONNECTED
- */
-export async function lockConnected(em: EntityManager): Promise<StripeConfig> {
-  const config = await theConfig(em);
-  if (!config) throw new AppError('TENANT_NOT_READY', 'There is no Stripe account yet.');
-  if (config.disconnectedAt) throw new AppError('ACCOUNT_DISCONNECTED', 'The Stripe account was disconnected.');
-  return config;
-}
-
-/** Marks the account, here and in the directory; nothing is deleted. */
-export async function disconnect(em: EntityManager, config: StripeConfig, at: Date): Promise<void> {
-  config.disconnect(at);
-  await em.nativeUpdate(
-    StripeAccount,
-    { stripeAccountId: config.stripeAccountId, disconnectedAt: null },
-    { disconnectedAt: at },
-  );
-}

@@ -10,7 +10,9 @@ import { accountReport } from '../../stripe/account-report.js';
 import { type AccountReport } from '../../stripe/reports.js';
 import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type AccountId, type ThinNotification } from '../../stripe/types.js';
-import { StripeAccount, StripeConfig } from './stripe-config.entity.js';
+import { audit } from '../audit/audit.js';
+import { noteDisconnection } from './connected-account.js';
+import { StripeConfig } from './stripe-config.entity.js';
 
 /** `gone`: the platform has no access to the account any more, so nothing can be read of it. */
 type Read = AccountReport | 'gone';
@@ -28,7 +30,10 @@ async function applyReport(
   const config = await configOf(em, accountId);
   if (!config || read === 'gone') return 'done';
   if (read) {
+    const before = config.onboarding;
     config.applyStripe(read, created, true);
+    if (config.onboarding !== before)
+      note(em, config.stripeAccountId, 'update', { from: before, to: config.onboarding });
     return 'done';
   }
   if (config.isSettledBefore(created)) return 'done';
@@ -83,13 +88,17 @@ const accountClosed: EventHandler<ThinNotification> = {
 
 async function farewell(em: EntityManager, { accountId, created }: EventContext): Promise<'done'> {
   // It may be the account before the present one: then only its own line is marked.
-  (await configOf(em, accountId))?.disconnect(created);
-  await em.nativeUpdate(
-    StripeAccount,
-    { stripeAccountId: accountId, disconnectedAt: null },
-    { disconnectedAt: created },
-  );
+  const config = await configOf(em, accountId);
+  if (config && !config.disconnectedAt) {
+    config.disconnect(created);
+    note(em, accountId, 'disconnect');
+  }
+  await noteDisconnection(em, accountId, created);
   return 'done';
+}
+
+function note(em: EntityManager, subjectId: AccountId, verb: string, details: Record<string, unknown> = {}): void {
+  audit(em, { actor: 'stripe', action: `stripe-account.${verb}`, subjectType: 'stripe-account', subjectId, details });
 }
 
 function configOf(em: EntityManager, stripeAccountId: AccountId): Promise<StripeConfig | null> {

@@ -21,7 +21,7 @@ registerEnumType(OnboardingStatus, {
   name: 'OnboardingStatus',
   description: "How far a tenant's Stripe account is.",
   valuesConfig: {
-    NOT_STARTED: { description: 'The account exists; nobody has filled anything in.' },
+    NOT_STARTED: { description: 'Nobody has been sent to the form yet.' },
     IN_PROGRESS: { description: 'Stripe is waiting for details.' },
     IN_REVIEW: { description: 'All is filled in; Stripe is checking it.' },
     ACTIVE: { description: 'It can take payments and be paid out.' },
@@ -117,6 +117,9 @@ export class StripeConfig extends ModeRow {
 
   @Property({ type: 'json', defaultRaw: `'{}'` })
   metadata: Record<string, unknown> = {};
+
+  @Field(() => Boolean, { description: 'Whether it is of live mode; false for test mode.' })
+  declare livemode: boolean;
 
   @Field(() => DateTimeScalar, { description: 'When the account was made.' })
   declare createdAt: Date;
