@@ -109,19 +109,30 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
     stopWith(local, teardown);
   }
 
+  const own = given(env);
+  const issuer = {
+    secret: own.JWT_SECRET ?? secrets.jwt,
+    issuer: own.JWT_ISSUER ?? 'psa-payments-dev',
+    audience: own.JWT_AUDIENCE ?? 'psa-payments',
+  };
+  const tokens = await issueTokens(issuer, demoTenants);
   const settings: NodeJS.ProcessEnv = {
+    NODE_ENV: 'development',
+    // What is open here is for this machine: an explorer with a token in it, for one.
+    HOST: '127.0.0.1',
     LOG_LEVEL: 'warn',
     EXPLORER: 'true',
+    EXPLORER_TOKEN: tokens.tenants[0]!.admin,
     STRIPE_MODE: 'test',
-    JWT_ISSUER: 'psa-payments-dev',
-    JWT_AUDIENCE: 'psa-payments',
-    ...(env.JWKS_URL ? {} : { JWT_SECRET: secrets.jwt }),
+    JWT_ISSUER: issuer.issuer,
+    JWT_AUDIENCE: issuer.audience,
+    ...(own.JWKS_URL ? {} : { JWT_SECRET: issuer.secret }),
     ...(local && {
       STRIPE_TEST_SECRET_KEY: secrets.stripe.secretKey,
       STRIPE_TEST_PUBLISHABLE_KEY: secrets.stripe.publishableKey,
       STRIPE_API_BASE: local.url,
     }),
-    ...given(env),
+    ...own,
     DATABASE_URL: database.url,
     STRIPE_WEBHOOK_SECRET: webhookSecrets.snapshot,
     STRIPE_WEBHOOK_SECRET_THIN: webhookSecrets.thin,
@@ -134,10 +145,6 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
   teardown.add(() => app.stop());
   await app.start();
 
-  const tokens = await issueTokens(
-    { secret: settings.JWT_SECRET ?? '', issuer: settings.JWT_ISSUER!, audience: settings.JWT_AUDIENCE! },
-    demoTenants,
-  );
   const dev: DevFile = {
     graphqlUrl: `http://localhost:${appPort}/graphql`,
     webhookUrl,
