@@ -168,7 +168,7 @@ export class Commands {
     }
     if (found.state === 'SUCCEEDED') return { command: found, outcome: found.outcome as Outcome, report: null };
     if (found.state === 'FAILED') throw errorOf(found);
-    return claimed && this.resume(kind as CommandKind<object, Plan, Report>, claimed);
+    return claimed && this.resume(kind, claimed);
   }
 
   private async send<Plan extends object, Report>(
@@ -213,7 +213,7 @@ export class Commands {
     }
     failpoint('command.after-apply');
     if (applied instanceof AppError) throw applied;
-    return { command, outcome: applied as Outcome, report };
+    return { command, outcome: applied, report };
   }
 
   /** What Stripe said and the end of the command, in one transaction. */

@@ -1,6 +1,6 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type TenantDb } from '../../db/database.js';
-import { AppError, badInput } from '../../shared/errors.js';
+import { type AppError, badInput } from '../../shared/errors.js';
 import { type AccountStripe } from '../../stripe/account-stripe.js';
 import { type StripeFailure } from '../../stripe/stripe-errors.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
