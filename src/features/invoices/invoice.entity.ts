@@ -6,6 +6,7 @@ import { Money } from '../../shared/money.types.js';
 import { DateTimeScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { Customer } from '../customers/customer.entity.js';
+import { StripeSubscription } from '../subscriptions/subscription.entity.js';
 
 export enum InvoiceStatus {
   DRAFT = 'DRAFT',
@@ -76,6 +77,9 @@ export class Invoice extends PsaRow {
   @Field(() => Customer, { description: 'Who is to pay.' })
   readonly customer!: Customer;
 
+  @Field(() => StripeSubscription, { nullable: true, description: 'The subscription that it is a cycle of.' })
+  readonly subscription!: StripeSubscription | null;
+
   @Field(() => String, { description: 'The number the tenant gave it.' })
   @Property({ type: 'text' })
   number!: string;
@@ -128,7 +132,7 @@ export class Invoice extends PsaRow {
 
   /** Minor units still owed. */
   get dueMinor(): number {
-    return this.status === InvoiceStatus.OPEN ? Math.max(0, this.totalMinor - this.amountPaidMinor) : 0;
+    return amountDueOf(this.status, this.totalMinor, this.amountPaidMinor);
   }
 
   /**
@@ -152,6 +156,11 @@ export class Invoice extends PsaRow {
     if (received > 0) return InvoicePaymentStatus.PARTIALLY_PAID;
     return lastFailed ? InvoicePaymentStatus.FAILED : InvoicePaymentStatus.UNPAID;
   }
+}
+
+/** What is still owed, in minor units: nothing of an invoice that is a draft, withdrawn or written off. */
+export function amountDueOf(status: InvoiceStatus, total: number, paid: number): number {
+  return status === InvoiceStatus.OPEN ? Math.max(0, total - paid) : 0;
 }
 
 export const InvoiceConnection = connectionOf('Invoice', () => Invoice);
