@@ -276,5 +276,11 @@ async function run(file: string, user: ServerUser, args: string[]): Promise<void
     child.once('error', fail);
     child.once('close', done);
   });
+  if (/could not look up effective user ID/.test(output)) {
+    throw new Error(
+      `PostgreSQL does not run as a user without a name, and ${process.getuid?.()} has no entry in /etc/passwd. ` +
+        'Run this as a user that has one, or set DATABASE_URL.',
+    );
+  }
   if (code !== 0) throw new Error(`${file} failed with code ${code}:\n${output.slice(-4_000)}`);
 }
