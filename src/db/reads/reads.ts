@@ -40,7 +40,10 @@ export class ReadDatabase {
 
   /** The platform's own people: how much, over all tenants; never who. */
   platform(): Reads {
-    return new Reads(this.pipeline, `set local role app_platform; ${tuning}`);
+    return new Reads(
+      this.pipeline,
+      `set local role app_platform; set local ${livemodeSetting} = '${this.settings.livemode}'; ${tuning}`,
+    );
   }
 
   stop(): Promise<void> {

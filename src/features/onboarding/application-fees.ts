@@ -4,7 +4,7 @@ import { AppError, badInput, notFound } from '../../shared/errors.js';
 import { isUuid } from '../../shared/uuid.js';
 import { Tenant } from '../tenants/tenant.entity.js';
 import { readFeeRule } from './fee-rule.js';
-import { StripeConfig } from './stripe-config.entity.js';
+import { completeRequirements, StripeConfig } from './stripe-config.entity.js';
 
 export interface NewFeeRule {
   readonly tenantId: string;
@@ -45,7 +45,7 @@ export class ApplicationFees {
       );
       await em.flush();
       await em.refresh(config);
-      return config;
+      return Object.assign(config, { requirements: completeRequirements(config.requirements) });
     });
   }
 }

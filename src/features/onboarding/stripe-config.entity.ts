@@ -223,7 +223,7 @@ export function onboardingStatus(account: AccountFacts): OnboardingStatus {
   if (account.chargesEnabled && account.payoutsEnabled) return OnboardingStatus.ACTIVE;
   if (!account.detailsSubmitted)
     return account.metadata.linkedAt ? OnboardingStatus.IN_PROGRESS : OnboardingStatus.NOT_STARTED;
-  const { currentlyDue, pastDue, pendingVerification, disabledReason } = account.requirements;
+  const { currentlyDue, pastDue, pendingVerification, disabledReason } = completeRequirements(account.requirements);
   if (pastDue.length > 0 || (disabledReason !== null && !stripeIsLooking.has(disabledReason)))
     return OnboardingStatus.RESTRICTED;
   if (currentlyDue.length > 0) return OnboardingStatus.IN_PROGRESS;
@@ -241,6 +241,11 @@ type Switches = Pick<
 function switchesOf(account: Switches): unknown[] {
   const { chargesEnabled, payoutsEnabled, detailsSubmitted, country, defaultCurrency } = account;
   return [chargesEnabled, payoutsEnabled, detailsSubmitted, country, defaultCurrency];
+}
+
+/** A line that was written before Stripe reported anything, or by hand, may lack some. */
+export function completeRequirements(requirements: Partial<AccountRequirements>): AccountRequirements {
+  return { ...new AccountRequirements(), ...requirements };
 }
 
 function requirementsOf({ requirements }: AccountReport): AccountRequirements {

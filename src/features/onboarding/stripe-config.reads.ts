@@ -10,7 +10,14 @@ import {
   time,
   uuid,
 } from '../../db/reads/model.js';
-import { AccountRequirements, onboardingStatus, StripeConfig } from './stripe-config.entity.js';
+import { livemodeSetting } from '../../db/tenant-entity.js';
+import {
+  type AccountFacts,
+  type AccountRequirements,
+  completeRequirements,
+  onboardingStatus,
+  StripeConfig,
+} from './stripe-config.entity.js';
 
 /** The tenant's one line of this mode. */
 export const stripeConfigReads = readModel(StripeConfig, {
@@ -22,17 +29,19 @@ export const stripeConfigReads = readModel(StripeConfig, {
     chargesEnabled: boolean(),
     payoutsEnabled: boolean(),
     detailsSubmitted: boolean(),
-    requirements: computed({ requirements: json<object>() }, (row) => complete(row.requirements)),
+    requirements: computed({ requirements: json<Partial<AccountRequirements>>() }, (row) =>
+      completeRequirements(row.requirements),
+    ),
     onboarding: computed(
       {
         chargesEnabled: boolean<boolean>(),
         payoutsEnabled: boolean<boolean>(),
         detailsSubmitted: boolean<boolean>(),
-        requirements: json<object>(),
+        requirements: json<Partial<AccountRequirements>>(),
         disconnectedAt: time<Date | null>(),
-        metadata: json<Record<string, unknown>>(),
+        metadata: json<AccountFacts['metadata']>(),
       },
-      (row) => onboardingStatus({ ...row, requirements: complete(row.requirements) }),
+      onboardingStatus,
     ),
     applicationFeePercent: decimal(),
     applicationFeeFixed: integer(),
@@ -40,9 +49,11 @@ export const stripeConfigReads = readModel(StripeConfig, {
     updatedAt: time(),
   },
   order: newestFirst('createdAt', 'id'),
+  filters: {
+    // For those whom row-level security does not hold to one mode.
+    isOfThisMode: {
+      sql: (of, value) => `${of('livemode')} = (current_setting('${livemodeSetting}')::boolean = ${value}::boolean)`,
+      bind: (value) => value,
+    },
+  },
 });
-
-/** A line that was written by hand may lack what an account never reported. */
-function complete(requirements: object): AccountRequirements {
-  return { ...new AccountRequirements(), ...requirements };
-}
