@@ -203,10 +203,7 @@ export interface AccountFacts {
   readonly chargesEnabled: boolean;
   readonly payoutsEnabled: boolean;
   readonly detailsSubmitted: boolean;
-  readonly requirements: Pick<
-    AccountRequirements,
-    'currentlyDue' | 'pastDue' | 'pendingVerification' | 'disabledReason'
-  >;
+  readonly requirements: Partial<AccountRequirements>;
   readonly disconnectedAt: Date | string | null;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
