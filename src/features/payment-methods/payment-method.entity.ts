@@ -1,8 +1,10 @@
 import { Entity, Property } from '@mikro-orm/decorators/legacy';
 import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
+import { orderOf, type Order } from '../../shared/ordering.js';
 import { DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
+import { type PaymentMethodReport } from '../../stripe/reports.js';
 import { type AccountId, type PaymentMethodId } from '../../stripe/types.js';
 import { Customer } from '../customers/customer.entity.js';
 
@@ -107,4 +109,48 @@ export class PaymentMethod extends ModeRow {
 
   @Field(() => DateTimeScalar, { description: 'When it was saved.' })
   declare createdAt: Date;
+
+  /** Removed: final. */
+  get isDetached(): boolean {
+    return this.status === PaymentMethodStatus.DETACHED;
+  }
+
+  /**
+   * Takes over what Stripe reports of the method. Reports arrive twice and out of order; a stale one changes nothing.
+   * @param asOf Stripe's stamp of the report
+   * @param fetched whether it was read from Stripe just now
+   * @returns `unclear` when the stamps cannot tell: fetch the method and apply that
+   */
+  applyStripe(report: PaymentMethodReport, asOf: Date, fetched: boolean): Order {
+    const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.isDetached }, asOf, fetched);
+    const isCard = report.type === 'card';
+    const next = {
+      type: paymentMethodTypeOf(report.type),
+      brand: isCard ? report.brand : null,
+      bankName: isCard ? null : report.brand,
+      last4: report.last4,
+      expMonth: report.expMonth,
+      expYear: report.expYear,
+    };
+    if (order !== 'newer') {
+      const isKnown = (Object.keys(next) as (keyof typeof next)[]).every((name) => this[name] === next[name]);
+      return order === 'unclear' && isKnown ? 'stale' : order;
+    }
+    Object.assign(this, next);
+    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+    return order;
+  }
+
+  /** Removed from its customer; Stripe never gives it back. */
+  detach(asOf: Date): void {
+    this.status = PaymentMethodStatus.DETACHED;
+    this.isDefault = false;
+    if (!this.stripeAsOf || asOf > this.stripeAsOf) this.stripeAsOf = asOf;
+  }
+}
+
+/** Stripe's name of a kind → ours. Kinds that this version does not know are OTHER. */
+export function paymentMethodTypeOf(type: string): PaymentMethodType {
+  const name = type.toUpperCase();
+  return Object.values(PaymentMethodType).find((known) => known.valueOf() === name) ?? PaymentMethodType.OTHER;
 }

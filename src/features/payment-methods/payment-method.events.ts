@@ -1,0 +1,68 @@
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
+import { paymentMethodReport, type PaymentMethodReport } from '../../stripe/reports.js';
+import { type CustomerId, idOf, type PaymentMethodId } from '../../stripe/types.js';
+import { lockMethod, recordMethod } from './payment-method-record.js';
+
+type MethodEvent = EventOf<
+  'payment_method.attached' | 'payment_method.updated' | 'payment_method.automatically_updated'
+>;
+
+const methodChanged: EventHandler<MethodEvent, PaymentMethodReport> = {
+  async apply(em, { data }, { accountId, created }, fetched) {
+    const report = fetched ?? paymentMethodReport(data.object);
+    const recorded = await recordMethod(em, report, { accountId, asOf: created, fetched: fetched !== null });
+    // Taken away meanwhile; the event that says so may be lost.
+    if (fetched && fetched.customerId === null) recorded?.method.detach(created);
+    return recorded?.order === 'unclear' ? 'fetch' : 'done';
+  },
+
+  version: (em, { data }) => versionOf(em, data.object.id),
+  load: async ({ data }, { stripe }) =>
+    paymentMethodReport(await stripe.retrievePaymentMethod(data.object.id as PaymentMethodId)),
+};
+
+/** The payload knows no customer any more, only who it was: a method that is seen here first is kept as removed. */
+const methodDetached: EventHandler<EventOf<'payment_method.detached'>> = {
+  async apply(em, { data }, { accountId, created }) {
+    const report = paymentMethodReport(data.object);
+    const before = (data.previous_attributes ?? {}) as { customer?: string | null };
+    const customerId = report.customerId ?? (before.customer as CustomerId | null | undefined) ?? null;
+    const recorded = await recordMethod(em, { ...report, customerId }, { accountId, asOf: created, fetched: true });
+    recorded?.method.detach(created);
+    return 'done';
+  },
+};
+
+/** Says that a method was saved, but not what it is. Its own event says that as well, and may come first. */
+const setupSucceeded: EventHandler<EventOf<'setup_intent.succeeded'>, PaymentMethodReport> = {
+  object: ({ data }) => idOf(data.object.payment_method) ?? data.object.id,
+
+  async apply(em, { data }, { accountId, created }, fetched) {
+    const id = idOf<PaymentMethodId>(data.object.payment_method);
+    if (id === null || data.object.customer === null) return 'done';
+    if (!fetched) return (await lockMethod(em, id)) ? 'done' : 'fetch';
+    await recordMethod(em, fetched, { accountId, asOf: created, fetched: true });
+    return 'done';
+  },
+
+  version: (em, { data }) => versionOf(em, idOf(data.object.payment_method)),
+  load: async ({ data }, { stripe }) =>
+    paymentMethodReport(await stripe.retrievePaymentMethod(idOf<PaymentMethodId>(data.object.payment_method)!)),
+};
+
+async function versionOf(em: EntityManager, id: string | null): Promise<string | null> {
+  const rows = await em.execute<{ version: string }[]>(
+    'select updated_at::text as version from payment_methods where stripe_payment_method_id = ? for update',
+    [id],
+  );
+  return rows[0]?.version ?? null;
+}
+
+export const paymentMethodEvents = {
+  'payment_method.attached': methodChanged,
+  'payment_method.updated': methodChanged,
+  'payment_method.automatically_updated': methodChanged,
+  'payment_method.detached': methodDetached,
+  'setup_intent.succeeded': setupSucceeded,
+} satisfies EventHandlers;
