@@ -1,13 +1,20 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+import { GraphQLDateTimeISO } from 'graphql-scalars';
 
 export {
-  GraphQLDateTimeISO as DateTimeScalar,
   GraphQLEmailAddress as EmailAddressScalar,
   GraphQLJSONObject as JSONObjectScalar,
   GraphQLSafeInt as SafeIntScalar,
   GraphQLURL as URLScalar,
   GraphQLUUID as UUIDScalar,
 } from 'graphql-scalars';
+
+/** An instant, under the name that clients know it by. */
+export const DateTimeScalar = new GraphQLScalarType({
+  ...GraphQLDateTimeISO.toConfig(),
+  name: 'DateTime',
+  description: 'An instant as RFC 3339 writes it, in UTC: `2026-11-23T09:30:00.000Z`.',
+});
 
 /** A three-letter currency as Stripe writes it: lower case. https://docs.stripe.com/currencies */
 export const CurrencyScalar = textScalar(
