@@ -23,7 +23,8 @@ export class ApplicationFees {
    * Sets the rule for payments made from now on; those under way keep theirs. What is left out stays.
    * @throws AppError BAD_USER_INPUT · NOT_FOUND · TENANT_NOT_READY before the tenant has an account
    */
-  update({ tenantId, percent, fixed }: NewFeeRule): Promise<StripeConfig> {
+  update({ percent, fixed, ...wanted }: NewFeeRule): Promise<StripeConfig> {
+    const tenantId = wanted.tenantId.toLowerCase();
     const isNothing = (percent ?? null) === null && (fixed ?? null) === null;
     if (isNothing) throw badInput('input', 'Give a percentage, a fixed part, or both.');
     return this.database.platform(async (em) => {
