@@ -135,15 +135,15 @@ async function dispatch(
         header: incoming.headers['stripe-sandbox-fault'] as string | undefined,
         key,
       });
-  const early = fault && (await before(fault, headers));
+  const early = fault && before(fault, headers);
   if (early) return early;
-  const result = run(sandbox, call, match.route, match.ids, headers, fault);
+  const result = await run(sandbox, call, match.route, match.ids, headers, fault);
   if (fault?.kind === 'delay_after') await pause(fault.ms);
   return result;
 }
 
 /** Faults that strike before the idempotency layer, where neither effect nor memory is left. */
-async function before(fault: Fault, headers: Record<string, string>): Promise<Outgoing | null> {
+function before(fault: Fault, headers: Record<string, string>): Outgoing | null {
   switch (fault.kind) {
     case '429':
     case '429_retry':
@@ -177,23 +177,20 @@ async function before(fault: Fault, headers: Record<string, string>): Promise<Ou
       };
     case 'reset_before':
       return { status: 0, headers: {}, body: '', cut: 'reset' };
-    case 'delay':
-      await pause(fault.ms);
-      return null;
     default:
       return null;
   }
 }
 
-/** The part that Stripe runs once per idempotency key. Synchronous: no other request sees a half-done effect. */
-function run(
+/** The part that Stripe runs once per idempotency key. The handler itself is synchronous: no other request sees a half-done effect. */
+async function run(
   sandbox: Sandbox,
   call: Call,
   route: Route,
   ids: Record<string, string>,
   headers: Record<string, string>,
   fault: Fault | null,
-): Outgoing {
+): Promise<Outgoing> {
   const { caller, key } = call;
   if (key !== null) {
     const stored = sandbox.idempotency.begin(
@@ -216,6 +213,8 @@ function run(
   let body: string;
   let keep = true;
   try {
+    // The key is taken meanwhile: a second request under it gets its 409.
+    if (fault?.kind === 'delay') await pause(fault.ms);
     const ctx = sandbox.context(
       caller.account,
       caller.version,

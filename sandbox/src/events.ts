@@ -84,7 +84,7 @@ export class Events {
       type,
       created: Math.round(ctx.sandbox.clock.exact() * 1000),
       ...(home.isPlatform ? {} : { context: home.account }),
-      related_object: relatedObject(object),
+      related_object: relatedObject(object, ctx.account),
       reason: ctx.request.id
         ? { type: 'request', request: { id: ctx.request.id, idempotency_key: ctx.request.idempotencyKey ?? '' } }
         : null,
@@ -209,13 +209,17 @@ const irregular: Record<string, string> = {
 };
 
 /** What a thin event points to. Nothing where nothing can be fetched: an application, the preview of an invoice. */
-function relatedObject({ id, object }: { id?: string; object: string }): StoredThinEvent['related_object'] {
+function relatedObject(
+  { id, object }: { id?: string; object: string },
+  account: string,
+): StoredThinEvent['related_object'] {
   if (object === 'balance') return { type: object, url: '/v1/balance' };
-  return id && object !== 'application' ? { id, type: object, url: objectUrl(object, id) } : null;
+  return id && object !== 'application' ? { id, type: object, url: objectUrl(object, id, account) } : null;
 }
 
 /** Where an object is found, as thin events say it. */
-export function objectUrl(object: string, id: string): string {
+export function objectUrl(object: string, id: string, account: string): string {
+  if (object === 'capability') return `/v1/accounts/${account}/capabilities/${id}`;
   const base = irregular[object] ?? `/v1/${object.replaceAll('.', '/')}${object.endsWith('y') ? '' : 's'}`;
   return `${base}/${id}`;
 }

@@ -234,6 +234,18 @@ export const listParams = {
   ending_before: p.string(),
 };
 
+type Address = Params<typeof shapes.address>;
+
+/** An address as answers carry it: what was not given is null. */
+export function fullAddress(address: Address): Record<keyof Address, string | null> {
+  return { city: null, country: null, line1: null, line2: null, postal_code: null, state: null, ...address };
+}
+
+/** Shipping as answers carry it. */
+export function fullShipping<T extends { address?: Address }>(shipping: T): T {
+  return { ...shipping, ...(shipping.address && { address: fullAddress(shipping.address) }) };
+}
+
 /** Shapes that recur. */
 export const shapes = {
   address: {

@@ -84,7 +84,7 @@ export class Router {
   add(route: Route): void {
     let at = this.root;
     const names: string[] = [];
-    for (const segment of route.path.split('/').slice(1)) {
+    for (const segment of segmentsOf(route.path)) {
       if (segment.startsWith(':')) {
         names.push(segment.slice(1));
         at.capture ??= { name: segment, node: node() };
@@ -101,9 +101,7 @@ export class Router {
 
   /** `'method'` when the path exists under another method. */
   match(method: string, path: string): { route: Route; ids: Record<string, string> } | 'method' | null {
-    const segments = path.replace(/\/+$/, '').split('/').slice(1);
-    const found = this.walk(this.root, segments, 0, [], method);
-    return found;
+    return this.walk(this.root, segmentsOf(path), 0, [], method);
   }
 
   private walk(at: Node, segments: string[], i: number, values: string[], method: string): ReturnType<Router['match']> {
@@ -123,6 +121,11 @@ export class Router {
     if (!at.capture || segment === '') return null;
     return this.walk(at.capture.node, segments, i + 1, [...values, decodeURIComponent(segment)], method);
   }
+}
+
+/** `/` has none; a slash at the end counts for nothing. */
+function segmentsOf(path: string): string[] {
+  return path.replace(/\/+$/, '').split('/').slice(1);
 }
 
 function node(): Node {

@@ -36,6 +36,8 @@ export interface AccountState {
   merchant: Record<string, unknown>;
   configurations: ('customer' | 'merchant' | 'recipient')[];
   closed: boolean;
+  /** The only currencies the account can charge in; null means all. */
+  currencies: string[] | null;
 }
 
 export function newState(): AccountState {
@@ -63,6 +65,7 @@ export function newState(): AccountState {
     merchant: {},
     configurations: ['merchant'],
     closed: false,
+    currencies: null,
   };
 }
 
@@ -167,10 +170,7 @@ export function capabilityOf(account: Stripe.Account, state: AccountState, name:
       ...emptyRequirements(),
       current_deadline: due?.current_deadline ?? null,
       currently_due: due?.currently_due ?? [],
-      disabled_reason:
-        status === 'inactive'
-          ? ((due?.disabled_reason ?? null) as Stripe.Capability.Requirements.DisabledReason | null)
-          : null,
+      disabled_reason: status === 'inactive' && due?.disabled_reason ? reasonOfCapability(due.disabled_reason) : null,
       errors: (due?.errors ?? []) as Stripe.Capability.Requirements.Error[],
       eventually_due: due?.eventually_due ?? [],
       past_due: due?.past_due ?? [],
@@ -191,6 +191,14 @@ export function emptyRequirements() {
     past_due: [],
     pending_verification: [],
   };
+}
+
+/** A capability words the account's reason otherwise. {@link https://docs.stripe.com/api/capabilities/object#capability_object-requirements-disabled_reason} */
+function reasonOfCapability(reason: string): Stripe.Capability.Requirements.DisabledReason {
+  if (reason === 'requirements.pending_verification' || reason === 'under_review') return 'pending.review';
+  if (reason.startsWith('requirements.')) return 'requirements.fields_needed';
+  if (reason.startsWith('rejected.')) return 'rejected.other';
+  return reason === 'platform_paused' ? reason : 'other';
 }
 
 /**

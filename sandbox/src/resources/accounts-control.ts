@@ -28,6 +28,7 @@ export const accountsControl: Resource = {
         errors: p.array(p.any()),
         current_deadline: p.timestamp().clearable(),
         disabled_reason: p.string().clearable(),
+        currencies: p.array(p.string()).clearable(),
         capabilities: p.record(p.enum('active', 'inactive', 'pending', 'unrequested')),
       },
       (ctx, params, { id }) =>
@@ -42,6 +43,7 @@ export const accountsControl: Resource = {
           if (params.errors) state.errors = params.errors as Stripe.Account.Requirements.Error[];
           if (params.disabled_reason !== undefined)
             state.disabledReason = params.disabled_reason as Stripe.Account.Requirements.DisabledReason | null;
+          if (params.currencies !== undefined) state.currencies = params.currencies;
           if (params.capabilities) Object.assign(state.forced, params.capabilities);
           if (params.current_deadline !== undefined) {
             state.deadline = params.current_deadline;

@@ -96,6 +96,8 @@ export function postBalanceTransaction(ctx: Context, posting: Posting): Stripe.B
     status: available ? 'available' : 'pending',
     type,
   });
+  // Money that skips the wait (`pm_card_bypassPending`) is there at once, and that is told at once.
+  if (available && net > 0 && posting.availableOn !== undefined) ctx.emit('balance.available', balanceOf(ctx));
   if (!available && !state.planned[availableOn]) {
     state.planned[availableOn] = true;
     ctx.schedule(availableOn, 'balance.available', String(availableOn));
@@ -157,7 +159,6 @@ export const balance: Resource = {
         {
           ...listParams,
           created: p.range(),
-          available_on: p.range(),
           currency: p.string(),
           payout: p.string(),
           source: p.string(),

@@ -6,7 +6,7 @@ import { randomText } from '../ids.js';
 import { embeddedList, listPage } from '../list.js';
 import { formatMoney, processingFee } from '../money.js';
 import { idOf } from '../objects.js';
-import { inRange, listParams, mergeMetadata, p, shapes } from '../params.js';
+import { fullShipping, inRange, listParams, mergeMetadata, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { html, route } from '../router.js';
 import { search, searchParams } from '../search.js';
@@ -315,7 +315,7 @@ export const charges: Resource = {
           const { metadata, fraud_details: fraud, shipping, customer, ...rest } = params;
           Object.assign(charge, rest);
           if (customer !== undefined) charge.customer = ctx.table('customer').require(customer, 'customer').id;
-          if (shipping) charge.shipping = shipping as Stripe.Charge.Shipping;
+          if (shipping) charge.shipping = fullShipping(shipping) as Stripe.Charge.Shipping;
           if (fraud?.user_report) charge.fraud_details = { user_report: fraud.user_report };
           charge.metadata = mergeMetadata(charge.metadata, metadata);
         }),

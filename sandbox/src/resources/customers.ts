@@ -3,7 +3,7 @@ import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { randomText } from '../ids.js';
 import { embeddedList, listPage } from '../list.js';
-import { inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { fullAddress, fullShipping, inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
@@ -23,7 +23,6 @@ const update = {
   balance: p.int(),
   business_name: p.string().clearable(),
   cash_balance: p.any(),
-  default_source: p.string(),
   description: p.string().clearable(),
   email: p.string().clearable(),
   individual_name: p.string().clearable(),
@@ -59,17 +58,8 @@ function apply(ctx: Context, customer: Stripe.Customer, params: Change): void {
   ] as const) {
     if (rest[name] !== undefined) Object.assign(customer, { [name]: rest[name] });
   }
-  if (address !== undefined)
-    customer.address = address && {
-      city: null,
-      country: null,
-      line1: null,
-      line2: null,
-      postal_code: null,
-      state: null,
-      ...address,
-    };
-  if (ship !== undefined) customer.shipping = ship as Stripe.Customer.Shipping | null;
+  if (address !== undefined) customer.address = address && fullAddress(address);
+  if (ship !== undefined) customer.shipping = (ship && fullShipping(ship)) as Stripe.Customer.Shipping | null;
   customer.metadata = mergeMetadata(customer.metadata, metadata);
   if (settings?.footer !== undefined) customer.invoice_settings.footer = settings.footer;
   if (settings?.default_payment_method !== undefined) {

@@ -5,10 +5,11 @@ import { newId, randomText } from '../ids.js';
 import { listPage } from '../list.js';
 import { checkAmount, checkCurrency } from '../money.js';
 import { idOf } from '../objects.js';
-import { inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { fullShipping, inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
+import { stateOf } from './account-state.js';
 import { applicationId } from './balance.js';
 import {
   attempt,
@@ -131,8 +132,13 @@ function checkAccount(ctx: Context, currency: string, applicationFee: number | n
     );
   }
   // Accounts in Brazil can only take reais. {@link https://docs.stripe.com/currencies}
-  if (account?.country === 'BR' && currency !== 'brl')
-    throw invalid(`Invalid currency: ${currency}. Accounts in BR can only create charges in brl.`, 'currency');
+  const taken = account?.country === 'BR' ? ['brl'] : ctx.isPlatform ? null : stateOf(ctx, ctx.account).currencies;
+  if (taken && !taken.includes(currency)) {
+    throw invalid(
+      `Invalid currency: ${currency}. This account can only create charges in: ${taken.join(', ')}.`,
+      'currency',
+    );
+  }
   if (applicationFee === null || applicationFee === undefined) return;
   if (ctx.isPlatform) {
     throw invalid(
@@ -242,7 +248,7 @@ export function createIntent(ctx: Context, params: CreateIntent, options: Intent
     receipt_email: params.receipt_email ?? null,
     review: null,
     setup_future_usage: params.setup_future_usage ?? null,
-    shipping: (params.shipping ?? null) as Intent['shipping'],
+    shipping: (params.shipping ? fullShipping(params.shipping) : null) as Intent['shipping'],
     source: null,
     statement_descriptor: params.statement_descriptor ?? null,
     statement_descriptor_suffix: params.statement_descriptor_suffix ?? null,
@@ -379,7 +385,8 @@ function applyCommon(
 ): void {
   if (params.receipt_email !== undefined) intent.receipt_email = params.receipt_email;
   if (params.setup_future_usage !== undefined) intent.setup_future_usage = params.setup_future_usage;
-  if (params.shipping !== undefined) intent.shipping = params.shipping as Intent['shipping'];
+  if (params.shipping !== undefined)
+    intent.shipping = (params.shipping && fullShipping(params.shipping)) as Intent['shipping'];
   if (params.payment_method_options)
     intent.payment_method_options = methodOptions(intent.payment_method_types, params.payment_method_options);
 }

@@ -35,16 +35,16 @@ const confirming = {
 };
 const common = {
   allowed_payment_method_types: p.array(p.string()),
-  attach_to_self: p.boolean(),
-  excluded_payment_method_types: p.array(p.string()),
-  flow_directions: p.array(p.enum('inbound', 'outbound')),
   payment_method: p.string(),
-  payment_method_configuration: p.string(),
   payment_method_data: p.hash(methodData),
   payment_method_options: p.record(p.any()),
   payment_method_types: p.array(p.string()),
 };
 const described = {
+  attach_to_self: p.boolean(),
+  excluded_payment_method_types: p.array(p.string()),
+  flow_directions: p.array(p.enum('inbound', 'outbound')),
+  payment_method_configuration: p.string(),
   customer: p.string(),
   customer_account: p.string(),
   description: p.string(),
