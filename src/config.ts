@@ -52,6 +52,7 @@ export const settings = z.object({
 
   DATABASE_URL: postgresUrl,
   MIGRATION_DATABASE_URL: postgresUrl.optional(),
+  DATABASE_DIRECT_URL: postgresUrl.optional(),
   DATABASE_POOL_SIZE: count(10),
   READ_CONNECTIONS: count(4),
 
@@ -78,7 +79,7 @@ export const settings = z.object({
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// URL' }).optional(),
 
   RATE_LIMIT_PER_MINUTE: count(3_000),
-  EVENT_RETENTION_DAYS: count(90),
+  EVENT_RETENTION_DAYS: count(400),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   EXPLORER: flag,
   EXPLORER_TOKEN: z.string().optional(),
@@ -148,6 +149,8 @@ function arrange(env: z.output<typeof settings>) {
       url: env.DATABASE_URL,
       /** The role that owns the tables. Only for migrating. */
       migrationUrl: env.MIGRATION_DATABASE_URL,
+      /** The same role past any pooler, for what needs a session: LISTEN. */
+      listenUrl: env.DATABASE_DIRECT_URL,
       poolSize: env.DATABASE_POOL_SIZE,
       readConnections: env.READ_CONNECTIONS,
     },

@@ -1,7 +1,9 @@
 import { type Uuid } from './uuid.js';
 
-/** What a user may do within the tenant. The values are those of the token's `role` claim. */
-export type ViewerRole = 'admin' | 'billing' | 'viewer' | 'platform_admin';
+/** What a user may be. The values are those of the token's `role` claim. */
+export const viewerRoles = ['admin', 'billing', 'viewer', 'platform_admin'] as const;
+
+export type ViewerRole = (typeof viewerRoles)[number];
 
 /** Who is asking, as the verified token says. */
 export interface Viewer {

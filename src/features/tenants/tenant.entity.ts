@@ -1,5 +1,5 @@
 import { PrimaryKey, Property, Entity } from '@mikro-orm/decorators/legacy';
-import { Field, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { PsaRow } from '../../db/tenant-entity.js';
 import { UUIDScalar } from '../../shared/scalars.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
@@ -48,14 +48,21 @@ export class Tenant {
 }
 
 /** A person who works for a tenant. */
+@ObjectType({ description: 'A person who works for the tenant.' })
 @Entity({ tableName: 'users' })
 export class User extends PsaRow {
+  @Field(() => Int, { description: "The PSA's id." })
+  declare id: number;
+
+  @Field(() => String, { description: 'The e-mail address.' })
   @Property({ type: 'text' })
   email!: string;
 
+  @Field(() => String, { description: 'What the person is called.' })
   @Property({ type: 'text' })
   name!: string;
 
+  /** As the PSA has it. What a request may do is said by its token. */
   @Property({ type: 'text' })
   role!: Exclude<Role, Role.PLATFORM_ADMIN>;
 }

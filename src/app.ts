@@ -1,0 +1,217 @@
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import { pinoHttp } from 'pino-http';
+import { entities } from '../mikro-orm.config.js';
+import { type Config } from './config.js';
+import { Database } from './db/database.js';
+import { createOrm } from './db/orm.js';
+import { ReadDatabase } from './db/reads/reads.js';
+import { Readiness } from './db/readiness.js';
+import { assertSafeRole } from './db/runtime-role.js';
+import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
+import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
+import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
+import { OnboardingService } from './features/onboarding/onboarding.service.js';
+import { Authenticator } from './graphql/auth.js';
+import { type ServerParts } from './graphql/context.js';
+import { createGraphqlEndpoint } from './graphql/server.js';
+import { Commands } from './jobs/commands/commands.js';
+import { type AnyCommandKind } from './jobs/commands/kind.js';
+import { CommandRecovery } from './jobs/commands/recovery.js';
+import { type Clock, systemClock } from './shared/clock.js';
+import { createLogger, type Logger } from './shared/logger.js';
+import { metrics } from './shared/metrics.js';
+import { newUuid } from './shared/uuid.js';
+import { StripeService } from './stripe/stripe.service.js';
+import { handlers } from './webhooks/handlers.js';
+import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.js';
+
+/** Every kind of command that may have been left unfinished. */
+const commandKinds = [...onboardingCommands] as unknown as AnyCommandKind[];
+
+export interface AppOptions {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface App {
+  /**
+   * Checks what it stands on, and opens its ports.
+   * @throws UnsafeRoleError, or what the ports and the database say
+   */
+  start(): Promise<{ readonly url: string; readonly port: number; readonly metricsPort: number }>;
+  /** Takes nothing new, ends what is under way, and closes everything. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+/** Puts the server together, as `PROCESS_ROLE` wants it. Tests start the same one. */
+export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const { logger = createLogger(config.logLevel), clock = systemClock } = options;
+  const { url: databaseUrl, listenUrl, poolSize, readConnections } = config.database;
+  const { livemode, webhookSecrets, timeoutMs, ...stripeSettings } = config.stripe;
+  const orm = createOrm({ url: databaseUrl, poolSize, entities, logger });
+  const database = new Database(orm, livemode);
+  const reads = new ReadDatabase({ url: databaseUrl, livemode, logger, connections: readConnections });
+  const stripe = new StripeService({ ...withoutUndefined(stripeSettings), livemode, timeoutMs, logger });
+  const links = new OnboardingLinks({
+    publicUrl: config.publicUrl,
+    returnOrigins: config.returnUrlOrigins,
+    secret: config.linkSecret,
+    clock,
+  });
+  const readiness = new Readiness(database);
+  const parts: ServerParts = { database, reads, stripe, links, clock, logger };
+  const webhooks = {
+    database,
+    stripe,
+    handlers,
+    secrets: webhookSecrets,
+    url: databaseUrl,
+    ...(listenUrl && { listenUrl }),
+    retentionDays: config.eventRetentionDays,
+    clock,
+    logger,
+  };
+
+  const servesHttp = config.processRole !== 'worker';
+  const works = config.processRole !== 'api';
+  const receiver = servesHttp ? createWebhookReceiver(webhooks) : null;
+  const graphql = servesHttp
+    ? await createGraphqlEndpoint({
+        parts,
+        authenticator: new Authenticator(config.auth, clock),
+        introspection: config.introspection,
+        rateLimitPerMinute: config.rateLimitPerMinute,
+        logger,
+      })
+    : null;
+  const worker = works ? createWebhookWorker(webhooks) : null;
+  const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
+
+  let isStopping = false;
+  const inside = createServer(healthApp(readiness, () => isStopping, true));
+  const outside = createServer(receiver && graphql ? publicApp() : undefined);
+
+  function publicApp(): Express {
+    const app = plainExpress();
+    app.set('trust proxy', config.trustProxy);
+    app.use((_request, response, next) => {
+      // Clients let go of their connections before these are closed under them.
+      if (isStopping) response.set('Connection', 'close');
+      next();
+    });
+    app.use(helmet({ strictTransportSecurity: config.publicUrl.startsWith('https:') }));
+    app.use(healthApp(readiness, () => isStopping, false));
+    app.use(requestLog(logger));
+    app.use(receiver!.router);
+    app.use(
+      onboardingRoutes({
+        links,
+        livemode,
+        serviceOf: (tenantId) => {
+          const commands = new Commands(database.tenant(tenantId), stripe, { clock, logger });
+          return new OnboardingService({ db: commands.db, stripe, commands, links, clock, actor: 'onboarding link' });
+        },
+        logger,
+      }),
+    );
+    app.use(graphql!.router);
+    app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
+    return app;
+  }
+
+  let stopped: Promise<void> | null = null;
+  const stop = () => (stopped ??= stopAll());
+  const stopAll = async () => {
+    isStopping = true;
+    await Promise.all([close(outside, config.shutdownTimeoutMs), worker?.stop(), recovery?.stop()]);
+    await receiver?.stop();
+    await graphql?.stop();
+    await reads.stop();
+    await orm.close(true);
+    stripe.close();
+    await close(inside, 0);
+  };
+
+  return {
+    async start() {
+      try {
+        await assertSafeRole(databaseUrl);
+        const metricsPort = await listen(inside, config.metricsPort, config.host);
+        const port = servesHttp ? await listen(outside, config.port, config.host) : metricsPort;
+        worker?.start();
+        recovery?.start();
+        const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+        const url = `http://${['0.0.0.0', '[::]'].includes(host) ? 'localhost' : host}:${port}`;
+        logger.info({ url, metricsPort, role: config.processRole, livemode }, 'Started');
+        return { url, port, metricsPort };
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+    stop,
+  };
+}
+
+/** `/livez`: the process runs. `/readyz`: it can work. `/metrics`: only where the network keeps strangers out. */
+function healthApp(readiness: Readiness, isStopping: () => boolean, withMetrics: boolean): Express {
+  const app = plainExpress();
+  app.get('/livez', (_request, response) => void response.json({ status: 'ok' }));
+  app.get('/readyz', async (_request, response) => {
+    const problem = isStopping() ? 'stopping' : await readiness.problem();
+    response.status(problem ? 503 : 200).json({ status: problem ?? 'ok' });
+  });
+  if (withMetrics) {
+    app.get('/metrics', async (_request, response) => {
+      response.type(metrics.contentType).send(await metrics.metrics());
+    });
+  }
+  return app;
+}
+
+function plainExpress(): Express {
+  return express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
+}
+
+/** One line per request. Neither headers nor query: tokens and states travel there. */
+function requestLog(logger: Logger) {
+  return pinoHttp({
+    logger,
+    genReqId: (request, response) => {
+      const given = request.headers['x-request-id'];
+      const id = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : newUuid();
+      response.setHeader('X-Request-Id', id);
+      return id;
+    },
+    serializers: {
+      req: ({ id, method, url }: { id: unknown; method: string; url: string }) => ({
+        id,
+        method,
+        path: url.split('?')[0],
+      }),
+      res: ({ statusCode }: { statusCode: number }) => ({ status: statusCode }),
+    },
+  });
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+/** Lets requests under way end, and cuts what is still open after `patienceMs`. */
+async function close(server: Server, patienceMs: number): Promise<void> {
+  if (!server.listening) return;
+  const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  clearTimeout(patience);
+}
+
+function withoutUndefined<T extends object>(settings: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as never;
+}

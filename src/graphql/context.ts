@@ -1,0 +1,82 @@
+import { type Database } from '../db/database.js';
+import { type ReadDatabase, type Reads } from '../db/reads/reads.js';
+import { type CustomerContext } from '../features/customers/customer.resolver.js';
+import { ApplicationFees } from '../features/onboarding/application-fees.js';
+import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
+import { type OnboardingContext } from '../features/onboarding/onboarding.resolver.js';
+import { OnboardingService } from '../features/onboarding/onboarding.service.js';
+import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
+import { Commands } from '../jobs/commands/commands.js';
+import { type Clock } from '../shared/clock.js';
+import { AppError } from '../shared/errors.js';
+import { type Logger } from '../shared/logger.js';
+import { type Viewer } from '../shared/viewer.js';
+import { type StripeService } from '../stripe/stripe.service.js';
+
+/** The long-lived parts that requests are served with. */
+export interface ServerParts {
+  readonly database: Database;
+  readonly reads: ReadDatabase;
+  readonly stripe: StripeService;
+  readonly links: OnboardingLinks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * What resolvers are given: the sum of the slices that each feature asks for, made when somebody looks. Everything of a tenant is made for
+ * the tenant of the token; there is no other way to one.
+ */
+export class RequestContext implements ViewerContext, CustomerContext, OnboardingContext {
+  private readonly made = new Map<string, unknown>();
+
+  constructor(
+    private readonly parts: ServerParts,
+    private readonly token: Viewer | null,
+  ) {}
+
+  get viewer(): Viewer {
+    // The authorization of root fields looks here first, and takes null for nobody.
+    return this.token as Viewer;
+  }
+
+  get reads(): Reads {
+    return this.once('reads', () => {
+      const { tenantId } = this.somebody;
+      return tenantId ? this.parts.reads.tenant(tenantId) : this.parts.reads.platform();
+    });
+  }
+
+  get onboarding(): OnboardingService {
+    return this.once('onboarding', () => {
+      const { stripe, links, clock } = this.parts;
+      const { commands } = this;
+      return new OnboardingService({ db: commands.db, stripe, commands, links, clock, actor: this.somebody.subject });
+    });
+  }
+
+  get applicationFees(): ApplicationFees {
+    return this.once('applicationFees', () => new ApplicationFees(this.parts.database, this.somebody.subject));
+  }
+
+  private get commands(): Commands {
+    const { database, stripe, clock, logger } = this.parts;
+    return this.once('commands', () => new Commands(database.tenant(this.tenantId), stripe, { clock, logger }));
+  }
+
+  private get somebody(): Viewer {
+    if (!this.token) throw new AppError('UNAUTHENTICATED', 'A token is needed: `Authorization: Bearer …`.');
+    return this.token;
+  }
+
+  private get tenantId(): string {
+    const { tenantId } = this.somebody;
+    if (!tenantId) throw new AppError('FORBIDDEN', 'This is for the people of a tenant.');
+    return tenantId;
+  }
+
+  private once<T>(name: string, make: () => T): T {
+    if (!this.made.has(name)) this.made.set(name, make());
+    return this.made.get(name) as T;
+  }
+}
