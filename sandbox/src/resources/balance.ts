@@ -164,7 +164,7 @@ export const balance: Resource = {
           source: p.string(),
           type: p.string(),
         },
-        (ctx, { created, available_on: availableOn, currency, payout, source, type, ...page }) => {
+        (ctx, { created, currency, payout, source, type, ...page }) => {
           const inPayout =
             payout === undefined ? null : new Set(ctx.secret<{ transactions: string[] }>(payout).transactions ?? []);
           return listPage(
@@ -173,7 +173,6 @@ export const balance: Resource = {
             page,
             (row) =>
               inRange(row.created, created) &&
-              inRange(row.available_on, availableOn) &&
               (currency === undefined || row.currency === currency) &&
               (source === undefined || row.source === source) &&
               (type === undefined || row.type === type) &&
