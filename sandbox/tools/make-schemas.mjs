@@ -27,7 +27,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { isServed } from './served.mjs';
+import { isTyped } from './served.mjs';
 import { objectKind, SchemaWriter } from './schema-writer.mjs';
 
 const require = createRequire(import.meta.url);
@@ -132,13 +132,13 @@ export function makeSchemas() {
   const routes = {};
   for (const file of roots.filter((root) => root.includes(`${sep}resources${sep}`))) {
     const calls = readCalls(file.replace(/\.d\.ts$/, '.js'));
-    if (![...calls.values()].flat().some(([, path]) => isServed(path))) continue;
+    if (![...calls.values()].flat().some(([, path]) => isTyped(path))) continue;
     for (const statement of program.getSourceFile(file).statements) {
       if (!ts.isClassDeclaration(statement)) continue;
       for (const member of statement.members) {
         if (!ts.isMethodDeclaration(member)) continue;
         for (const [method, path] of calls.get(`${statement.name.text}.${member.name.text}`) ?? []) {
-          if (!isServed(path)) continue;
+          if (!isTyped(path)) continue;
           const params = member.parameters.find((p) => p.name.getText() === 'params');
           const known = routes[`${method} ${path}`];
           // Overloads repeat the method, and its params stand only in the first.

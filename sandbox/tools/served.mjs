@@ -1,8 +1,8 @@
 /**
- * The calls that the local Stripe means to serve: a path or the beginning of one. Schemas are made for these, and a script of
- * the Stripe CLI is expected to run if it stays within them.
+ * The calls that the local Stripe means to serve: a path or the beginning of one. A script of the Stripe CLI is expected to run
+ * if it stays within them.
  */
-export const served = [
+const served = [
   '/v1/account',
   '/v1/accounts',
   '/v1/account_links',
@@ -35,11 +35,27 @@ export const served = [
   '/v2/core/event_destinations',
 ];
 
+/** Calls that it serves in part, as far as the others need them. */
+const partly = [
+  '/v1/setup_attempts',
+  '/v1/mandates',
+  '/v1/tokens',
+  '/v1/coupons',
+  '/v1/tax_rates',
+  '/v1/account_sessions',
+];
+
 /** Calls below the above that have families of their own, which the local Stripe does not know. */
 const others = ['/v1/customers/{}/sources', '/v1/customers/{}/cash_balance', '/v1/customers/{}/funding_instructions'];
 
+const below = (path) => (prefix) => path === prefix || path.startsWith(`${prefix}/`);
+
 /** @param {string} path ids may be written `{}` */
 export function isServed(path) {
-  const below = (prefix) => path === prefix || path.startsWith(`${prefix}/`);
-  return served.some(below) && !others.some(below);
+  return served.some(below(path)) && !others.some(below(path));
+}
+
+/** Whether there is to be a schema: for everything that the local Stripe might answer. */
+export function isTyped(path) {
+  return isServed(path) || partly.some(below(path));
 }

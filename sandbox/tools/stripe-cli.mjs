@@ -6,6 +6,12 @@ import { dirname, join } from 'node:path';
 import { isServed } from './served.mjs';
 
 /**
+ * The CLI names no version, so Stripe would take the account's default. The scripts send `payment_method_types`, refused since
+ * 2026-09-30, and confirm without a return URL, refused since automatic payment methods are the default (2023-08-16).
+ */
+const scriptsVersion = '2022-11-15';
+
+/**
  * Drives Stripe's own CLI (`@stripe/cli`) against the local Stripe. `stripe trigger EVENT` runs a small script of API calls that
  * Stripe wrote to bring the event about: a hundred clients whose author did not read our code.
  *
@@ -44,7 +50,17 @@ export class StripeCli {
    */
   async trigger(event, { apiBase, apiKey, account }) {
     const copy = join(this.#home, `${event}.${account ?? 'platform'}.json`);
-    const args = ['trigger', event, '--edit', '--api-base', apiBase, '--api-key', apiKey];
+    const args = [
+      'trigger',
+      event,
+      '--edit',
+      '--api-base',
+      apiBase,
+      '--api-key',
+      apiKey,
+      '--api-version',
+      scriptsVersion,
+    ];
     if (account) args.push('--stripe-account', account);
     const { code, output } = await this.#run(args, { SCRIPT_COPY: copy });
     const calls = callsOf(copy);

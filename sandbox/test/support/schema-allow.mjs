@@ -14,6 +14,16 @@ export const allowed = [
     why: 'Taken from callers that pin an API version before 2026-09-30, as Stripe does; @stripe/cli is one. Newer ones get a 400.',
   },
   {
+    on: /^(GET|POST) \/v1\/(payment_intents|setup_intents|payment_methods)/,
+    at: /^request \/(client_secret|expected_payment_method_type|is_stripe_sdk|client_context|client_attribution_metadata|guid|muid|sid|payment_user_agent|referrer|time_on_page): unknown$/,
+    why: "Sent by Stripe.js from the browser, under the publishable key; the types are those of the server's SDK.",
+  },
+  {
+    on: /^GET \/v1\/balance\/history/,
+    at: /^request: the SDK knows no such call$/,
+    why: 'The former name of /v1/balance_transactions, which Stripe still answers and older SDKs use.',
+  },
+  {
     on: /^GET \/v2\//,
     at: /^request \/page: unknown$/,
     why: "The SDK follows `next_page_url` as it is; what stands in its query is the server's own business.",
