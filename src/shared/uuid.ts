@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { badInput } from './errors.js';
 
 declare const uuidBrand: unique symbol;
 
@@ -15,6 +16,16 @@ export function isUuid(value: unknown): value is Uuid {
 export function asUuid(value: unknown): Uuid {
   if (!isUuid(value)) throw new Error('Not a UUID in canonical form.');
   return value;
+}
+
+/**
+ * Reads an id that a client sent; capitals mean the same.
+ * @throws AppError BAD_USER_INPUT
+ */
+export function readUuid(value: string, field: string): Uuid {
+  const id = value.toLowerCase();
+  if (!isUuid(id)) throw badInput(field, 'This is not a UUID.');
+  return id;
 }
 
 /** A time-ordered UUID (version 7), so that new rows land at the end of their index. RFC 9562, section 5.7 */

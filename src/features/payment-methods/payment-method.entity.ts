@@ -149,6 +149,19 @@ export class PaymentMethod extends ModeRow {
   }
 }
 
+/**
+ * Whether a method can be used at a moment. That a card's last month is over nobody reports: it is seen when the method is read.
+ * Cards are good to the end of that month, wherever their bank is.
+ */
+export function methodStatusAt(
+  { status, expMonth, expYear }: Pick<PaymentMethod, 'status' | 'expMonth' | 'expYear'>,
+  now: Date,
+): PaymentMethodStatus {
+  if (status !== PaymentMethodStatus.ACTIVE || expMonth === null || expYear === null) return status;
+  const lastHour = Date.UTC(expYear, expMonth, 1, 12);
+  return now.getTime() > lastHour ? PaymentMethodStatus.EXPIRED : status;
+}
+
 /** Stripe's name of a kind → ours. Kinds that this version does not know are OTHER. */
 export function paymentMethodTypeOf(type: string): PaymentMethodType {
   const name = type.toUpperCase();

@@ -42,6 +42,20 @@ registerEnumType(RefundState, {
   },
 });
 
+/** What a payment's refunds amount to, in minor units. */
+export interface RefundFacts {
+  readonly refundPending: boolean;
+  readonly amountRefunded: number;
+  readonly amountReceived: number;
+}
+
+/** How much was given back, as a row of the table or the entity tells it. */
+export function refundStateOf({ refundPending, amountRefunded, amountReceived }: RefundFacts): RefundState {
+  if (refundPending) return RefundState.PENDING;
+  if (amountRefunded === 0) return RefundState.NONE;
+  return amountRefunded >= amountReceived ? RefundState.FULL : RefundState.PARTIAL;
+}
+
 /** https://docs.stripe.com/api/disputes/object#dispute_object-status */
 export enum DisputeState {
   NONE = 'NONE',

@@ -13,7 +13,14 @@ import { Customer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
 import { StripeSubscription } from '../subscriptions/subscription.entity.js';
-import { DisputeState, isFinalStatus, paymentStatusOf, PaymentStatus, RefundState } from './payment-state.js';
+import {
+  DisputeState,
+  isFinalStatus,
+  paymentStatusOf,
+  PaymentStatus,
+  RefundState,
+  refundStateOf,
+} from './payment-state.js';
 
 @ObjectType({ description: 'Why the last attempt to pay failed.' })
 export class PaymentFailure {
@@ -25,6 +32,14 @@ export class PaymentFailure {
 
   @Field(() => String, { nullable: true, description: 'What may be shown to the payer.' })
   message!: string | null;
+}
+
+/** Why the last try failed, as a row of the table or the entity tells it. */
+export function failureOf(
+  row: Pick<Payment, 'failureCode' | 'failureDeclineCode' | 'failureMessage'>,
+): PaymentFailure | null {
+  if (row.failureCode === null) return null;
+  return { code: row.failureCode, declineCode: row.failureDeclineCode, message: row.failureMessage };
 }
 
 /** Money a tenant asked a customer for. Stripe owns the truth; this row is our last known copy of it. */
@@ -152,8 +167,7 @@ export class Payment extends ModeRow {
 
   @Field(() => PaymentFailure, { nullable: true, description: 'Why the last attempt failed; null when it did not.' })
   get failure(): PaymentFailure | null {
-    if (this.failureCode === null) return null;
-    return { code: this.failureCode, declineCode: this.failureDeclineCode, message: this.failureMessage };
+    return failureOf(this);
   }
 
   @Property({ type: 'bigint' })
@@ -169,9 +183,7 @@ export class Payment extends ModeRow {
 
   @Field(() => RefundState, { description: 'How much of it was given back.' })
   get refundState(): RefundState {
-    if (this.refundPending) return RefundState.PENDING;
-    if (this.amountRefunded === 0) return RefundState.NONE;
-    return this.amountRefunded >= this.amountReceived ? RefundState.FULL : RefundState.PARTIAL;
+    return refundStateOf(this);
   }
 
   @Field(() => DisputeState, { description: 'Where a dispute of it stands.' })

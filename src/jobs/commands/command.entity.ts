@@ -17,7 +17,7 @@ export class Command extends ModeRow {
   idempotencyKey: string | null = null;
 
   @Property({ type: 'blob' })
-  paramsHash!: Uint8Array;
+  paramsHash!: Buffer;
 
   @Property({ type: 'json' })
   params!: Record<string, unknown>;
