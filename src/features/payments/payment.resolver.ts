@@ -297,7 +297,7 @@ export class PaymentResolver {
 
 /** What payments add to invoices. */
 @Resolver(() => Invoice)
-export class InvoicePaymentResolver {
+export class InvoicePaymentsResolver {
   @FieldResolver(() => PaymentConnection, { description: 'What was paid or tried on it, newest first.' })
   payments(@Args(() => ForwardArgs) _page: ForwardArgs): Connection<Payment> {
     return answeredByReadModel();
@@ -306,7 +306,7 @@ export class InvoicePaymentResolver {
 
 /** What payments add to subscriptions. */
 @Resolver(() => StripeSubscription)
-export class SubscriptionPaymentResolver {
+export class SubscriptionPaymentsResolver {
   @FieldResolver(() => PaymentConnection, { description: 'Its payments, newest first.' })
   payments(@Args(() => ForwardArgs) _page: ForwardArgs): Connection<Payment> {
     return answeredByReadModel();
