@@ -9,6 +9,8 @@ export interface Exchange {
   path: string;
   params: Record<string, unknown>;
   version?: string;
+  /** Made with a publishable key, as Stripe.js does: other parameters, and answers that show less. */
+  publishable?: true;
   status: number;
   /** Text where it is no JSON. */
   body: unknown;
@@ -42,11 +44,14 @@ export function recorder(path: string): Observer {
 /** What passed, for an observer. An answer that was cut on the way is shown whole. */
 export function exchangeOf(incoming: Incoming, outgoing: Outgoing): Exchange {
   const [path = '', query = ''] = incoming.url.split('?', 2);
+  const params = outgoing.status >= 400 ? {} : readParams(incoming, path, query);
+  const key = params['key'] ?? incoming.headers.authorization?.replace('Bearer ', '');
   return {
     method: incoming.method,
     path,
-    params: outgoing.status >= 400 ? {} : readParams(incoming, path, query),
+    params,
     ...(outgoing.headers['Stripe-Version'] && { version: outgoing.headers['Stripe-Version'] }),
+    ...(String(key).startsWith('pk_') && { publishable: true }),
     status: outgoing.status,
     body: parsed(outgoing.body),
   };

@@ -3,6 +3,7 @@ export interface Exchange {
   path: string;
   params?: unknown;
   version?: string;
+  publishable?: boolean;
   status: number;
   body: unknown;
 }
