@@ -1,4 +1,5 @@
+import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { HandlerIndex } from './handler-index.js';
 
 /** What every feature does when Stripe reports something. An event that two features want goes to both, in this order. */
-export const handlers = new HandlerIndex();
+export const handlers = new HandlerIndex(onboardingEvents);
