@@ -51,7 +51,7 @@ export function exchangeOf(incoming: Incoming, outgoing: Outgoing): Exchange {
     path,
     params,
     ...(outgoing.headers['Stripe-Version'] && { version: outgoing.headers['Stripe-Version'] }),
-    ...(String(key).startsWith('pk_') && { publishable: true }),
+    ...(typeof key === 'string' && key.startsWith('pk_') && { publishable: true }),
     status: outgoing.status,
     body: parsed(outgoing.body),
   };
