@@ -22,6 +22,13 @@ export async function connectDemoTenants(dev: DevFile): Promise<void> {
 async function connect(dev: DevFile, tenant: DemoTenant, token: string): Promise<void> {
   const ask = <T>(query: string, variables?: object, as = token) => graphql<T>(dev.graphqlUrl, as, query, variables);
   let { stripeConfig } = await ask<Config>(configQuery);
+  // A start that was cut short may have missed what happened meanwhile.
+  if (stripeConfig && stripeConfig.onboarding !== 'DISCONNECTED') {
+    const { syncConnectAccount } = await ask<{ syncConnectAccount: Config }>(
+      `mutation { syncConnectAccount ${configQuery} }`,
+    );
+    stripeConfig = syncConnectAccount.stripeConfig;
+  }
   if (!stripeConfig) {
     const created = await ask<{ createConnectAccount: Config }>(
       `mutation ($input: CreateConnectAccountInput!) { createConnectAccount(input: $input) ${configQuery} }`,

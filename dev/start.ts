@@ -154,7 +154,12 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
     webhookSecrets,
     tokens,
   };
-  if (local) await connectDemoTenants(dev);
+  if (local) {
+    await connectDemoTenants(dev).catch((error: Error) => {
+      // Everything else works, and shows what is wrong better than a start that fails.
+      console.error(`The demo tenants' accounts could not be brought up: ${error.message}`);
+    });
+  }
   await writeDevFile(dev);
   teardown.add(removeDevFile);
   return dev;
