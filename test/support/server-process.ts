@@ -57,10 +57,14 @@ export async function startServerProcess(
   };
   if (!awaitReady) return server;
   try {
-    await until(async () => {
-      if (over) throw new Error(`The server ended before it was ready:\n${log.join('\n')}`);
-      return (await fetch(`${url}/readyz`).catch(() => null))?.ok ?? false;
-    }, 'the server is ready');
+    await until(
+      async () => {
+        if (over) throw new Error(`The server ended before it was ready:\n${log.join('\n')}`);
+        return (await fetch(`${url}/readyz`).catch(() => null))?.ok ?? false;
+      },
+      'the server is ready',
+      25_000,
+    );
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
