@@ -14,6 +14,8 @@ import { onboardingCommands } from './features/onboarding/onboarding.commands.js
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
 import { OnboardingService } from './features/onboarding/onboarding.service.js';
+import { paymentMethodCommands } from './features/payment-methods/payment-method.commands.js';
+import { paymentCommands } from './features/payments/payment.service.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
@@ -29,7 +31,7 @@ import { handlers } from './webhooks/handlers.js';
 import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.js';
 
 /** Every kind of command that may have been left unfinished. */
-const commandKinds = [...onboardingCommands] as unknown as AnyCommandKind[];
+const commandKinds: AnyCommandKind[] = [...onboardingCommands, ...paymentMethodCommands, ...paymentCommands];
 
 export interface AppOptions {
   readonly logger?: Logger;

@@ -1,10 +1,20 @@
 import { type Database } from '../db/database.js';
 import { type ReadDatabase, type Reads } from '../db/reads/reads.js';
+import { type AuditContext } from '../features/audit/audit.resolver.js';
+import { type ContractContext } from '../features/contracts/contract.resolver.js';
 import { type CustomerContext } from '../features/customers/customer.resolver.js';
+import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
 import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
 import { type OnboardingContext } from '../features/onboarding/onboarding.resolver.js';
 import { OnboardingService } from '../features/onboarding/onboarding.service.js';
+import { type PaymentMethodContext } from '../features/payment-methods/payment-method.resolver.js';
+import { PaymentMethodService } from '../features/payment-methods/payment-method.service.js';
+import { type PaymentContext } from '../features/payments/payment.resolver.js';
+import { PaymentService } from '../features/payments/payment.service.js';
+import { type PlatformContext } from '../features/platform/platform.resolver.js';
+import { PlatformService } from '../features/platform/platform.service.js';
+import { type SubscriptionContext } from '../features/subscriptions/subscription.resolver.js';
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
 import { Commands } from '../jobs/commands/commands.js';
 import { type Clock } from '../shared/clock.js';
@@ -23,11 +33,24 @@ export interface ServerParts {
   readonly logger: Logger;
 }
 
+interface Slices
+  extends
+    PlatformContext,
+    PaymentContext,
+    PaymentMethodContext,
+    InvoiceContext,
+    SubscriptionContext,
+    ContractContext,
+    OnboardingContext,
+    CustomerContext,
+    AuditContext,
+    ViewerContext {}
+
 /**
  * What resolvers are given: the sum of the slices that each feature asks for, made when somebody looks. Everything of a tenant is made for
  * the tenant of the token; there is no other way to one.
  */
-export class RequestContext implements ViewerContext, CustomerContext, OnboardingContext {
+export class RequestContext implements Slices {
   private readonly made = new Map<string, unknown>();
 
   constructor(
@@ -57,6 +80,20 @@ export class RequestContext implements ViewerContext, CustomerContext, Onboardin
 
   get applicationFees(): ApplicationFees {
     return this.once('applicationFees', () => new ApplicationFees(this.parts.database, this.somebody.subject));
+  }
+
+  get payments(): PaymentService {
+    const { commands, parts, somebody } = this;
+    return this.once('payments', () => new PaymentService(commands, parts.stripe, somebody.subject));
+  }
+
+  get paymentMethods(): PaymentMethodService {
+    const { commands, parts, somebody } = this;
+    return this.once('paymentMethods', () => new PaymentMethodService(commands, parts.stripe, somebody.subject));
+  }
+
+  get platform(): PlatformService {
+    return this.once('platform', () => new PlatformService(this.parts.database));
   }
 
   private get commands(): Commands {

@@ -25,7 +25,7 @@ export function errorFormatter(logger: Logger) {
     const place = { ...(locations && { locations }), ...(path && { path }) };
     const thrown = appErrorIn(error);
     if (thrown) return { message: thrown.message, ...place, extensions: { ...thrown.extensions } };
-    const code = codeOf(formatted, error);
+    const code = codeOf(formatted);
     if (code === 'INTERNAL') {
       logger.error({ err: unwrapResolverError(error), path: path?.join('.') }, 'A request failed');
       return { message: 'Something went wrong. It has been reported.', ...place, extensions: { code } };
@@ -42,17 +42,12 @@ function appErrorIn(error: unknown): AppError | null {
   return null;
 }
 
-function codeOf({ extensions, message }: GraphQLFormattedError, error: unknown): ErrorCode {
-  const given = extensions?.code;
-  // What a resolver throws may name itself as it likes; only what comes from the request itself is believed.
-  if (error instanceof GraphQLError && error.originalError && !isCoercion(error)) return 'INTERNAL';
+function codeOf({ extensions, message, path }: GraphQLFormattedError): ErrorCode {
+  // From within a resolver: whatever it calls itself, it was not meant for the client.
+  if (path) return 'INTERNAL';
   if (/^Syntax Error: Document contains more that? \d+ tokens/.test(message)) return 'QUERY_TOO_COMPLEX';
+  const given = extensions?.code;
   return (typeof given === 'string' && codes[given]) || 'INTERNAL';
-}
-
-/** A scalar that refuses a value throws inside of graphql-js, which wraps it. */
-function isCoercion({ extensions, path }: GraphQLError): boolean {
-  return extensions.code === 'BAD_USER_INPUT' && path === undefined;
 }
 
 /** The input at fault, as a path from the arguments: `input.amount`. */
