@@ -68,7 +68,7 @@ export interface LoadContext extends EventContext {
  * Whatever is thrown undoes this event's changes; it is tried again later, and given up after a number of tries (`DEAD`, to be replayed).
  * Not knowing the object is no error: answer `done`.
  */
-export interface EventHandler<Event, Report = unknown> {
+export interface EventHandler<Event, Report extends NonNullable<unknown> = NonNullable<unknown>> {
   /**
    * The Stripe object whose events are kept in order and never run at the same time. Without this: `data.object.id` of a snapshot,
    * `related_object.id` of a thin event. Say it where several objects change one row: a charge's events belong to its `payment_intent`.
@@ -82,7 +82,7 @@ export interface EventHandler<Event, Report = unknown> {
    */
   apply(em: EntityManager, event: Event, context: EventContext, fetched: Report | null): Promise<Applied>;
 
-  /** Reads the object from Stripe. No transaction is open. Needed where `apply` can answer `fetch`. */
+  /** Reads the object from Stripe. No transaction is open. Needed where `apply` can answer `fetch`. That there is no object is a report, too. */
   load?(event: Event, context: LoadContext): Promise<Report>;
 
   /**

@@ -14,7 +14,7 @@ export type TenantEvent = Claimed & { readonly tenantId: Uuid; readonly accountI
 
 /** What a handler loaded, and the version of the row it was loaded for. */
 interface Fetched {
-  readonly report: unknown;
+  readonly report: NonNullable<unknown>;
   readonly version: string | null;
 }
 

@@ -58,6 +58,7 @@ export class Worker {
   private awake = 0;
   private stopping = false;
   private loops: Promise<void>[] = [];
+  private stopped: Promise<void> | null = null;
   private sweepParked = false;
 
   constructor(private readonly settings: WorkerSettings) {
@@ -71,14 +72,17 @@ export class Worker {
   }
 
   start(): void {
-    this.stopping = false;
     this.leases.start(this.settings.leaseMs ?? 10_000);
     this.listener.start();
     this.loops = Array.from({ length: this.settings.batches ?? 2 }, () => this.loop());
   }
 
   /** Ends what is under way, gives the rest back, and closes the connections. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.stopped ??= this.end());
+  }
+
+  private async end(): Promise<void> {
     this.stopping = true;
     this.wake(null);
     await this.listener.stop();
@@ -161,9 +165,19 @@ export class Worker {
       await this.queue.park(token, idsOf(strangers));
       this.leases.forget(token, idsOf(strangers));
     });
-    // What once took a worker down is tried alone: should it do so again, it is the only one that waits for the lease to run out.
-    for (const event of suspects) await this.alone(token, event);
+    await this.suspicious(token, suspects);
     for (const ofTenant of byTenant.values()) await this.together(token, ofTenant);
+  }
+
+  /**
+   * What once took a worker down, or was held by one that went down, is tried alone: should it do so again, nothing else waits for its lease to
+   * run out. The least suspicious goes first, so that a killer does not keep killing before the innocent have had their turn.
+   */
+  private async suspicious(token: Uuid, suspects: TenantEvent[]): Promise<void> {
+    const [first, ...others] = suspects.sort((a, b) => a.crashes - b.crashes);
+    if (!first) return;
+    await this.guarded(token, others, () => this.giveBack(token, others));
+    await this.alone(token, first);
   }
 
   private async together(token: Uuid, events: readonly TenantEvent[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import express from 'express';
 import { pino } from 'pino';
@@ -159,7 +159,7 @@ export async function deliver(url: string, event: object, secret?: string): Prom
 export async function post(url: string, body: string | Buffer, headers: Record<string, string>): Promise<Answer> {
   const response = await fetch(url, {
     method: 'POST',
-    body: body as BodyInit,
+    body: body as string,
     headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
   });
   return {
@@ -234,11 +234,4 @@ export async function note(
     `insert into audit_log (tenant_id, livemode, actor, action, subject_type, subject_id) values (?, ?, 'stripe', 'note', 'event', ?)`,
     [tenantId, livemode, key],
   );
-}
-
-export function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.closeAllConnections();
-    server.close(() => resolve());
-  });
 }
