@@ -85,6 +85,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         parts,
         authenticator: new Authenticator(config.auth, clock),
         introspection: config.introspection,
+        explorer: config.explorer ? { token: config.explorerToken } : null,
         rateLimitPerMinute: config.rateLimitPerMinute,
         logger,
       })

@@ -12,6 +12,7 @@ import { type Viewer } from '../shared/viewer.js';
 import { type Authenticator } from './auth.js';
 import { RequestContext, type ServerParts } from './context.js';
 import { errorFormatter } from './errors.js';
+import { explorerRouter } from './explorer.js';
 import { limitRules, maxTokens } from './limits.js';
 import { createSchema } from './schema.js';
 
@@ -21,6 +22,8 @@ export interface GraphqlSettings {
   readonly parts: ServerParts;
   readonly authenticator: Authenticator;
   readonly introspection: boolean;
+  /** Whether `GET /graphql` shows the explorer, and with which token. */
+  readonly explorer: { readonly token?: string | undefined } | null;
   /** Requests a tenant may make per minute and process; who shows no token is counted by address. */
   readonly rateLimitPerMinute: number;
   readonly logger: Logger;
@@ -91,6 +94,7 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   };
 
   const router = Router();
+  if (settings.explorer) router.use(explorerRouter({ path: graphqlPath, ...settings.explorer }));
   router.post(
     graphqlPath,
     authenticate,
