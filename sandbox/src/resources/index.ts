@@ -10,8 +10,10 @@ import { authentication } from './authentication.js';
 import { balance } from './balance.js';
 import { charges } from './charges.js';
 import { customers } from './customers.js';
-import { paymentIntents } from './payment-intents.js';
+import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
+import { prices } from './prices.js';
+import { products } from './products.js';
 import { setupIntents } from './setup-intents.js';
 import { eventDestinations } from './event-destinations.js';
 import { webhookEndpoints } from './webhook-endpoints.js';
@@ -34,4 +36,6 @@ export const resources: Resource[] = [
   paymentIntents,
   paymentMethods,
   setupIntents,
+  products,
+  prices,
 ];
