@@ -1,5 +1,5 @@
 import { invalid, missing } from './errors.js';
-import { type FaultKind, faultKinds } from './faults.js';
+import { faultKinds } from './faults.js';
 import { p } from './params.js';
 import { type Resource } from './resource.js';
 import { html, route } from './router.js';
@@ -93,7 +93,7 @@ export const control: Resource = {
       },
       ({ sandbox }, { seed, ...fault }) => {
         if (seed !== undefined) sandbox.faults.seed(seed);
-        return sandbox.faults.add(fault as { kind: FaultKind });
+        return sandbox.faults.add(fault);
       },
       'public',
     ),

@@ -19,7 +19,7 @@ export class Expander {
       for (const field of resource.expandable ?? []) this.fields.add(field);
       for (const [object, fields] of Object.entries(resource.includable ?? {})) {
         let known = this.includable.get(object);
-        if (!known) this.includable.set(object, (known = new Map()));
+        if (!known) this.includable.set(object, (known = new Map<string, (ctx: Context, owner: never) => unknown>()));
         for (const [field, make] of Object.entries(fields)) known.set(field, make);
       }
     }

@@ -94,7 +94,7 @@ function parseMetadata(raw: unknown, path: string): Metadata {
         `Metadata keys can be at most ${limits.key} characters long and may not contain brackets. You passed the key '${key}'.`,
         at,
       );
-    const text = value === null ? '' : String(value as string | number | boolean);
+    const text = value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
     if (text.length > limits.value) {
       throw invalid(
         `Metadata values can have up to ${limits.value} characters, but you passed in a value that is ${text.length} characters. Invalid value: ${text.slice(0, 20)}...`,
@@ -157,7 +157,7 @@ export const p = {
     new Param((raw, path) => {
       const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw;
       if (typeof value !== 'number' || !Number.isFinite(value))
-        throw invalid(`Invalid decimal: ${String(raw)}`, path, 'parameter_invalid_decimal');
+        throw invalid(`Invalid decimal: ${JSON.stringify(raw)}`, path, 'parameter_invalid_decimal');
       return value;
     }),
   boolean: () => new Param(parseBoolean),

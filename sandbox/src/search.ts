@@ -95,13 +95,12 @@ function matches(row: object, { field, operator, value }: Clause): boolean {
   else for (const part of rest) found = (found as Record<string, unknown> | null | undefined)?.[part];
   if (value === null) return found !== undefined && found !== null;
   if (found === undefined || found === null) return false;
+  const text = (typeof found === 'string' ? found : JSON.stringify(found)).toLowerCase();
   switch (operator) {
     case ':':
-      return String(found as string).toLowerCase() === value.toLowerCase();
+      return text === value.toLowerCase();
     case '~':
-      return String(found as string)
-        .toLowerCase()
-        .includes(value.toLowerCase());
+      return text.includes(value.toLowerCase());
     case '>':
       return Number(found) > Number(value);
     case '<':

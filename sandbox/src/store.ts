@@ -63,7 +63,7 @@ export class Table<T extends { id: string }> {
   by(field: keyof T & string, value: unknown): T[] {
     let index = this.indexes.get(field);
     if (!index) {
-      this.indexes.set(field, (index = new Map()));
+      this.indexes.set(field, (index = new Map<unknown, Set<string>>()));
       for (const row of this.oldestFirst()) addTo(index, valueOf(row, field), row.id);
     }
     const found: T[] = [];

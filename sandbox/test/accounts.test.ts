@@ -1,4 +1,4 @@
-import { aListener, aStripe, failure, type Listener, type TestStripe } from './support/stripe.js';
+import { aListener, aStripe, failure, type Listener, type TestStripe, type Loose } from './support/stripe.js';
 
 let local: TestStripe;
 let hook: Listener;
@@ -192,7 +192,7 @@ describe('account events', () => {
     expect(event).toMatchObject({ account: id, livemode: false, type: 'account.updated' });
     expect(event.data.previous_attributes).toMatchObject({ charges_enabled: false, details_submitted: false });
     const created = post('v2.core.account.created');
-    const notification = local.stripe.parseEventNotification(created.body, created.signature, secrets.thin) as any;
+    const notification = local.stripe.parseEventNotification(created.body, created.signature, secrets.thin) as Loose;
     expect((await notification.fetchRelatedObject()).id).toBe(id);
     expect((await notification.fetchEvent()).type).toBe('v2.core.account.created');
     const twin = post('v1.account.updated');

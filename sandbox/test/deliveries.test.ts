@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 const event = ({ body, signature }: Posted, key = secret) => local.stripe.webhooks.constructEvent(body, signature, key);
-const names = () => hook.posted.map((post) => (JSON.parse(post.body) as any).data.object.name as string);
+const names = () => hook.posted.map((post) => JSON.parse(post.body).data.object.name as string);
 
 test('an event is signed so that the SDK accepts it, and knows which request made it', async () => {
   const customer = await local.stripe.customers.create({ name: 'a' }, { idempotencyKey: 'key-1' });
@@ -87,7 +87,7 @@ test('deliveries are dropped, duplicated and delayed by dial', async () => {
   await local.stripe.customers.update(id, { name: 'b' });
   await hook.until((posted) => posted.length === 2);
   expect(hook.types()).toEqual(['customer.updated', 'customer.updated']);
-  expect((JSON.parse(hook.posted[0]!.body) as any).id).toBe((JSON.parse(hook.posted[1]!.body) as any).id);
+  expect(JSON.parse(hook.posted[0]!.body).id).toBe(JSON.parse(hook.posted[1]!.body).id);
   const [dropped] = (await local.control<{ data: { id: string }[] }>('/deliveries?state=dropped')).data;
   await local.control(`/deliveries/${dropped!.id}/resend`, {});
   await hook.until((posted) => posted.length === 3);
@@ -109,7 +109,7 @@ test('an endpoint hears only what it subscribed to, and the platform only of its
   const { id } = await local.stripe.customers.create({}, account);
   await local.stripe.customers.del(id, {}, account);
   await other.until((posted) => posted.length === 1);
-  expect((JSON.parse(other.posted[0]!.body) as any).account).toBe(account.stripeAccount);
+  expect(JSON.parse(other.posted[0]!.body).account).toBe(account.stripeAccount);
   expect(hook.posted).toHaveLength(0);
   await other.close();
 });

@@ -19,7 +19,7 @@ async function start(
   started.push(child);
   const stopped = new Promise<number | null>((resolve) => child.on('exit', resolve));
   const line = await new Promise<string>((resolve, reject) => {
-    child.stdout!.once('data', (data: Buffer) => resolve(data.toString('utf8')));
+    child.stdout.once('data', (data: Buffer) => resolve(data.toString('utf8')));
     child.once('error', reject);
   });
   const { url } = JSON.parse(line) as { url: string };

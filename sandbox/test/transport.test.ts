@@ -1,4 +1,4 @@
-import { aStripe, failure, type TestStripe } from './support/stripe.js';
+import { aStripe, failure, type TestStripe, type Loose } from './support/stripe.js';
 
 let local: TestStripe;
 let account: { stripeAccount: string };
@@ -22,7 +22,7 @@ describe('keys and accounts', () => {
     ]) {
       const response = await fetch(`${local.url}/v1/balance`, { headers: { authorization } });
       expect(response.status).toBe(401);
-      expect(((await response.json()) as any).error.type).toBe('invalid_request_error');
+      expect(((await response.json()) as Loose).error.type).toBe('invalid_request_error');
     }
   });
 
@@ -176,7 +176,7 @@ describe('lists and expansion', () => {
       { limit: 1, expand: ['data.latest_charge.balance_transaction', 'data.latest_charge.customer'] },
       account,
     );
-    const charge = list.data[0]!.latest_charge as any;
+    const charge = list.data[0]!.latest_charge as Loose;
     expect(list.data[0]!.id).toBe(id);
     expect(charge.balance_transaction.object).toBe('balance_transaction');
     expect(charge.customer.name).toBe('Deep');
@@ -239,7 +239,7 @@ describe('idempotency', () => {
     const options = { ...account, idempotencyKey: 'declined' };
     const first = await failure(local.stripe.paymentIntents.create(pay, options));
     const second = await failure(local.stripe.paymentIntents.create(pay, options));
-    expect((second.raw as any).payment_intent.id).toBe((first.raw as any).payment_intent.id);
+    expect((second.raw as Loose).payment_intent.id).toBe((first.raw as Loose).payment_intent.id);
     const reused = { ...account, idempotencyKey: 'corrected' };
     await failure(local.stripe.customers.create({ nonsense: 1 } as object, reused));
     expect((await local.stripe.customers.create({ name: 'corrected' }, reused)).name).toBe('corrected');

@@ -143,7 +143,7 @@ export function recompute(account: Stripe.Account, state: AccountState): void {
       (forced as 'active' | undefined) ??
       (live ? 'active' : disabled === 'requirements.pending_verification' ? 'pending' : 'inactive');
   }
-  account.capabilities = capabilities as Stripe.Account.Capabilities;
+  account.capabilities = capabilities;
   const payments = Object.entries(capabilities).some(
     ([name, status]) => name.endsWith('_payments') && status === 'active',
   );
@@ -171,7 +171,7 @@ export function capabilityOf(account: Stripe.Account, state: AccountState, name:
       current_deadline: due?.current_deadline ?? null,
       currently_due: due?.currently_due ?? [],
       disabled_reason: status === 'inactive' && due?.disabled_reason ? reasonOfCapability(due.disabled_reason) : null,
-      errors: (due?.errors ?? []) as Stripe.Capability.Requirements.Error[],
+      errors: due?.errors ?? [],
       eventually_due: due?.eventually_due ?? [],
       past_due: due?.past_due ?? [],
       pending_verification: due?.pending_verification ?? [],

@@ -105,7 +105,7 @@ function render(ctx: Context, account: Stripe.Account, asked: string[] = []): Ac
         ...state.identity,
         country: account.country ?? 'US',
         ...(state.entityType && { entity_type: state.entityType }),
-      } as AccountV2['identity'],
+      },
     }),
     livemode: false,
     metadata: account.metadata ?? {},
@@ -132,7 +132,7 @@ function merchant(account: Stripe.Account, state: AccountState): Stripe.V2.Core.
   return {
     applied: true,
     ...state.merchant,
-    capabilities: capabilities as Stripe.V2.Core.Account.Configuration.Merchant['capabilities'],
+    capabilities: capabilities,
   };
 }
 

@@ -16,7 +16,7 @@ import { applicationId, postBalanceTransaction } from './balance.js';
 import { behaviourOf } from './payment-methods.js';
 
 const declineOutcome = (decline: Decline): Stripe.Charge.Outcome => ({
-  advice_code: (decline.advice_code ?? null) as Stripe.Charge.Outcome.AdviceCode | null,
+  advice_code: decline.advice_code ?? null,
   network_advice_code: null,
   network_decline_code: '01',
   network_status: 'declined_by_network',
@@ -172,7 +172,7 @@ export function createCharge(
     receipt_url: failed ? null : `${ctx.url}/receipts/${ctx.account}/${id}`,
     refunded: false,
     review: null,
-    shipping: intent.shipping as Stripe.Charge.Shipping | null,
+    shipping: intent.shipping,
     source: null,
     source_transfer: null,
     statement_descriptor: intent.statement_descriptor,

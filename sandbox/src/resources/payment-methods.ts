@@ -4,7 +4,7 @@ import { type Context } from '../context.js';
 import { cardError, invalid, missing } from '../errors.js';
 import { newId } from '../ids.js';
 import { listPage } from '../list.js';
-import { type Metadata, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { type TestMethod, testMethod, testMethodByNumber } from '../test-methods.js';
@@ -345,7 +345,7 @@ export const paymentMethods: Resource = {
           Object.assign(method.billing_details, rest);
           if (address) Object.assign(method.billing_details.address!, address);
           updateCard(method, params.card);
-          method.metadata = mergeMetadata((method.metadata ?? {}) as Metadata, params.metadata);
+          method.metadata = mergeMetadata(method.metadata ?? {}, params.metadata);
         });
       },
     ),

@@ -100,8 +100,7 @@ export function createSetupIntent(ctx: Context, params: Params<typeof createPara
   const intent = ctx.table('setup_intent').insert({
     id,
     object: 'setup_intent',
-    allowed_payment_method_types: (params.allowed_payment_method_types ??
-      null) as Intent['allowed_payment_method_types'],
+    allowed_payment_method_types: params.allowed_payment_method_types ?? null,
     application: ctx.isPlatform ? null : applicationId,
     automatic_payment_methods: automatic
       ? { allow_redirects: params.automatic_payment_methods?.allow_redirects ?? 'always', enabled: true }
@@ -191,7 +190,7 @@ function fail(ctx: Context, intent: Intent, method: Stripe.PaymentMethod, why: D
     payment_method: JSON.parse(JSON.stringify(method)) as Stripe.PaymentMethod,
     type: why.code.startsWith('setup_intent') ? 'invalid_request_error' : 'card_error',
   };
-  record(ctx, intent, method, 'failed', intent.last_setup_error as Stripe.SetupAttempt.SetupError);
+  record(ctx, intent, method, 'failed', intent.last_setup_error);
   ctx.emit('setup_intent.setup_failed', intent);
 }
 

@@ -59,6 +59,10 @@ export async function aStripe(options: Partial<SandboxOptions> = {}): Promise<Te
   };
 }
 
+// Answers of unknown shape, as `fetch` gives them.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Loose = any;
+
 export interface Posted {
   signature: string;
   body: string;
