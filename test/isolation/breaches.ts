@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { anotherOf, insertRow, type PlantedTenant } from './rows.js';
+import { anotherOf, insertRow, ownerColumn, ownerOf, type PlantedTenant } from './rows.js';
 
 /** Two tenants, and the way into their database that the server has. */
 export interface Scene {
@@ -24,6 +24,16 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   payments: ['app_platform', 'app_readonly'],
   commands: ['app_worker'],
   audit_log: ['app_readonly'],
+  stripe_webhook_events: ['app_worker', 'app_platform', 'app_readonly'],
+  stripe_webhook_queue: ['app_worker', 'app_platform', 'app_readonly'],
+};
+
+/** A table that a role has all to itself: it may move and delete its rows. */
+const ownTableOf: Readonly<Record<string, string>> = { stripe_webhook_queue: 'app_worker' };
+
+/** What a role may write for any tenant, and, of the same table, what it may not. */
+const writableBy: Readonly<Record<string, { role: string; row: object; not: object }>> = {
+  audit_log: { role: 'app_platform', row: { action: 'application-fee.update' }, not: { action: 'payment.create' } },
 };
 
 /** Who may change rows of a table without being the tenant: recovery leases commands, the platform sets its fee. */
@@ -58,16 +68,18 @@ export async function breachesIn(scene: Scene, tables: readonly string[]): Promi
 async function ofReading(client: pg.Client, { a, b }: Scene, table: string): Promise<string[]> {
   const whose = async (tenant: string | null, livemode: string | null) => {
     const { rows } = await as(client, 'app_tenant', { tenant, livemode }, (query) =>
-      query(`select tenant_id, count(*)::int as n from ${table} group by 1`),
+      query(`select distinct ${ownerColumn(table)} as owner from ${table}`),
     );
-    return rows.map((row) => row.tenant_id as string);
+    return rows.map((row) => row.owner as string);
   };
+  const [mine, theirs] = [ownerOf(a, table), ownerOf(b, table)];
   const breaches: string[] = [];
   const seen = await whose(a.id, 'false');
-  if (seen.some((id) => id !== a.id)) breaches.push("a tenant reads another tenant's rows");
+  if (seen.some((id) => id !== mine)) breaches.push("a tenant reads another tenant's rows");
   // Without this a table that nobody can read would pass.
-  if (!seen.includes(a.id)) breaches.push('a tenant cannot read its own rows');
-  if ((await whose(b.id, 'false')).some((id) => id !== b.id)) breaches.push('the other tenant reads more than its own');
+  if (!seen.includes(mine)) breaches.push('a tenant cannot read its own rows');
+  if ((await whose(b.id, 'false')).some((id) => id !== theirs))
+    breaches.push('the other tenant reads more than its own');
   if ((await whose(null, 'false')).length > 0) breaches.push('rows are read without a tenant');
   if ((await whose('', 'false')).length > 0) breaches.push('rows are read with an empty tenant');
   if ('livemode' in (a.rows.get(table) ?? {}) && (await whose(a.id, 'true')).length > 0)
@@ -83,9 +95,11 @@ async function ofWriting(client: pg.Client, { a, b }: Scene, table: string): Pro
   const tryOut = (sql: string, params: unknown[] = []) =>
     attempt(() => as(client, 'app_tenant', context, (query) => query(sql, params)));
 
-  const updated = await tryOut(`update ${table} set tenant_id = tenant_id where tenant_id = $1`, [b.id]);
+  const [mine, theirs] = [ownerOf(a, table), ownerOf(b, table)];
+  const owner = ownerColumn(table);
+  const updated = await tryOut(`update ${table} set ${owner} = ${owner} where ${owner} = $1`, [theirs]);
   if (updated !== 'refused' && updated !== 0) breaches.push("a tenant changes another tenant's rows");
-  const deleted = await tryOut(`delete from ${table} where tenant_id = $1`, [b.id]);
+  const deleted = await tryOut(`delete from ${table} where ${owner} = $1`, [theirs]);
   if (deleted !== 'refused' && deleted !== 0) breaches.push("a tenant deletes another tenant's rows");
   if ((await tryOut(`truncate ${table}`)) !== 'refused') breaches.push('a tenant empties the table');
 
@@ -94,7 +108,7 @@ async function ofWriting(client: pg.Client, { a, b }: Scene, table: string): Pro
     as(client, 'app_tenant', context, (query) => insertRow({ query } as pg.Client, table, row)),
   );
   if (inserted !== 'refused') breaches.push('a tenant writes a row for another tenant');
-  const given = await tryOut(`update ${table} set tenant_id = $1 where tenant_id = $2`, [b.id, a.id]);
+  const given = await tryOut(`update ${table} set ${owner} = $1 where ${owner} = $2`, [theirs, mine]);
   if (given !== 'refused' && given !== 0) breaches.push('a tenant gives its rows to another tenant');
   return breaches;
 }
@@ -102,6 +116,8 @@ async function ofWriting(client: pg.Client, { a, b }: Scene, table: string): Pro
 async function ofOtherRoles(client: pg.Client, { a, b, adminUrl }: Scene, table: string): Promise<string[]> {
   const breaches: string[] = [];
   const expected = openTo[table] ?? [];
+  const owner = ownerColumn(table);
+  const both = [ownerOf(a, table), ownerOf(b, table)];
   const admin = new pg.Client({ connectionString: adminUrl });
   await admin.connect();
   try {
@@ -110,10 +126,7 @@ async function ofOtherRoles(client: pg.Client, { a, b, adminUrl }: Scene, table:
       const who = role === 'app_readonly' ? admin : client;
       const seen = await attempt(async () => {
         const { rows } = await as(who, role, {}, (query) =>
-          query(`select count(distinct tenant_id)::int as tenants from ${table} where tenant_id in ($1, $2)`, [
-            a.id,
-            b.id,
-          ]),
+          query(`select count(distinct ${owner})::int as tenants from ${table} where ${owner} in ($1, $2)`, both),
         );
         return { rowCount: rows[0]!.tenants as number };
       });
@@ -125,17 +138,31 @@ async function ofOtherRoles(client: pg.Client, { a, b, adminUrl }: Scene, table:
       for (const column of columns) {
         const changed = await attempt(() =>
           as(who, role, {}, (query) =>
-            query(`update ${table} set ${column} = ${column} where tenant_id in ($1, $2)`, [a.id, b.id]),
+            query(`update ${table} set ${column} = ${column} where ${owner} in ($1, $2)`, both),
           ),
         );
         if (changed !== 2) breaches.push(`${role} cannot change ${column}`);
       }
+      const writable = writableBy[table];
+      if (writable?.role === role) {
+        const write = (row: object) =>
+          attempt(() =>
+            as(who, role, {}, (query) =>
+              insertRow({ query } as pg.Client, table, { ...anotherOf(table, b.rows.get(table)!), ...row }),
+            ),
+          );
+        if ((await write(writable.row)) !== 1) breaches.push(`${role} cannot write what it is to write`);
+        if ((await write(writable.not)) !== 'refused') breaches.push(`${role} writes what it is not to write`);
+      }
+      if (ownTableOf[table] === role) continue;
       const moved = await attempt(() =>
-        as(who, role, {}, (query) => query(`update ${table} set tenant_id = tenant_id`)),
+        as(who, role, {}, (query) => query(`update ${table} set ${owner} = ${owner} where ${owner} = $1`, [both[0]])),
       );
       if (moved !== 'refused') breaches.push(`${role} may change whose a row is`);
-      if ((await attempt(() => as(who, role, {}, (query) => query(`delete from ${table}`)))) !== 'refused')
-        breaches.push(`${role} may delete`);
+      const gone = await attempt(() =>
+        as(who, role, {}, (query) => query(`delete from ${table} where ${owner} = $1`, [both[0]])),
+      );
+      if (gone !== 'refused') breaches.push(`${role} may delete`);
     }
   } finally {
     await admin.end();

@@ -14,7 +14,7 @@ type Row = Record<string, unknown>;
 type Planted = Map<string, Row>;
 
 /**
- * One row for every table with a `tenant_id`, in the order of their foreign keys. A new table fails the tests until it stands here.
+ * One row for every table that holds tenants' rows, in the order of their foreign keys. A new table fails the tests until it stands here.
  * Only what has no default is given.
  */
 const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, number: number) => Row>> = {
@@ -84,7 +84,37 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
   }),
   effects: (_, unique) => ({ livemode: false, key: unique() }),
   audit_log: () => ({ ...ours(), actor: 'somebody', action: 'test', subject_type: 'test' }),
+  stripe_webhook_events: (rows, unique) => ({
+    ...ours(),
+    stripe_event_id: `evt_${unique()}`,
+    type: 'payment_intent.succeeded',
+    kind: 'SNAPSHOT',
+    status: 'DEAD',
+    stripe_account_id: rows.get('')!.accountId,
+    object_key: `pi_${unique()}`,
+    payload: { id: unique() },
+    stripe_created_at: new Date().toISOString(),
+  }),
+  stripe_webhook_queue: (rows) => ({
+    event_id: rows.get('stripe_webhook_events')!.id,
+    stripe_created_at: rows.get('stripe_webhook_events')!.stripe_created_at,
+    stripe_account_id: rows.get('')!.accountId,
+    livemode: false,
+    object_key: rows.get('stripe_webhook_events')!.object_key,
+    state: 'DEAD',
+  }),
 };
+
+/** Tables that say whose a row is by its account: events arrive before anybody has looked whose they are. */
+const byAccount = new Set(['stripe_webhook_events', 'stripe_webhook_queue']);
+
+/** The column that says whose a row of this table is. */
+export const ownerColumn = (table: string): 'tenant_id' | 'stripe_account_id' =>
+  byAccount.has(table) ? 'stripe_account_id' : 'tenant_id';
+
+/** What that column holds in this tenant's rows. */
+export const ownerOf = (tenant: Pick<PlantedTenant, 'id' | 'accountId'>, table: string): string =>
+  byAccount.has(table) ? tenant.accountId : tenant.id;
 
 /** The tables that can be planted. */
 export const plantable: readonly string[] = Object.keys(rowOf);
@@ -92,22 +122,31 @@ export const plantable: readonly string[] = Object.keys(rowOf);
 const ours = () => ({ id: newUuid(), livemode: false });
 
 /**
- * Writes a tenant with a row in each of these tables.
+ * Writes a tenant with a row in every table.
  * @param client a superuser's
  * @param number the integer id of its rows
  */
-export async function plantTenant(
-  client: Pick<pg.Client, 'query'>,
-  number: number,
-  tables: readonly string[] = plantable,
-): Promise<PlantedTenant> {
+export async function plantTenant(client: Client, number: number): Promise<PlantedTenant> {
   const id = newUuid();
-  const unique = () => randomBytes(8).toString('hex');
-  const accountId = `acct_${unique()}`;
   await client.query('insert into tenants (id, name) values ($1, $2)', [id, `Tenant ${number}`]);
+  return plantRows(client, { id, accountId: `acct_${randomBytes(8).toString('hex')}` }, number);
+}
+
+/**
+ * Writes a row into every table for a tenant that is there already.
+ * @param except tables in which it has a row
+ */
+export async function plantRows(
+  client: Client,
+  { id, accountId }: { readonly id: Uuid; readonly accountId: string },
+  number: number,
+  except: readonly string[] = [],
+): Promise<PlantedTenant> {
+  const unique = () => randomBytes(8).toString('hex');
   const rows: Planted = new Map([['', { accountId }]]);
-  for (const table of plantable.filter((name) => tables.includes(name))) {
-    const row = { tenant_id: id, ...rowOf[table]!(rows, unique, number) };
+  for (const table of plantable.filter((name) => !except.includes(name))) {
+    const owner = ownerColumn(table) === 'tenant_id' ? { tenant_id: id } : {};
+    const row = { ...owner, ...rowOf[table]!(rows, unique, number) };
     await insertRow(client, table, row);
     rows.set(table, row);
   }
@@ -115,8 +154,10 @@ export async function plantTenant(
   return { id, accountId, rows };
 }
 
+type Client = Pick<pg.Client, 'query'>;
+
 /** Inserts what is given, and leaves the rest to the table's defaults. */
-export function insertRow(client: Pick<pg.Client, 'query'>, table: string, row: Row): Promise<pg.QueryResult> {
+export function insertRow(client: Client, table: string, row: Row): Promise<pg.QueryResult> {
   const columns = Object.keys(row);
   const values = columns.map((_, index) => `$${index + 1}`);
   return client.query(
@@ -133,11 +174,12 @@ export function anotherOf(table: string, row: Row): Row {
     if (column === 'id') fresh.id = typeof value === 'number' ? value + 50_000 : newUuid();
     else if (['email', 'number', 'idempotency_key', 'key'].includes(column))
       fresh[column] = `${String(value)}${suffix}`;
-    else if (/^stripe_\w+_id$/.test(column) && table !== 'payments') fresh[column] = `${String(value)}${suffix}`;
-    else if (column === 'stripe_payment_intent_id') fresh[column] = `${String(value)}${suffix}`;
+    else if (column === 'event_id') fresh.event_id = newUuid();
+    else if (/^stripe_\w+_id$/.test(column) && column !== 'stripe_account_id')
+      fresh[column] = `${String(value)}${suffix}`;
   }
-  // One configuration per mode, and one live subscription per contract.
-  if (table === 'stripe_config') fresh.livemode = row.livemode;
+  if (table === 'stripe_accounts') fresh.stripe_account_id = `${String(row.stripe_account_id)}${suffix}`;
+  // One live subscription per contract.
   if (table === 'stripe_subscriptions') Object.assign(fresh, { contract_id: null });
   return fresh;
 }
