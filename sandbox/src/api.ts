@@ -169,12 +169,9 @@ function before(fault: Fault, headers: Record<string, string>): Outgoing | null 
         { type: 'idempotency_error', code: 'idempotency_key_in_use' },
       );
     case '502_html':
+      return gateway(502, 'Bad Gateway');
     case '503':
-      return {
-        status: fault.kind === '503' ? 503 : 502,
-        headers: { 'Content-Type': 'text/html' },
-        body: '<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n',
-      };
+      return gateway(503, 'Service Temporarily Unavailable');
     case 'reset_before':
       return { status: 0, headers: {}, body: '', cut: 'reset' };
     default:
@@ -259,6 +256,12 @@ function expandPaths(expand: unknown): string[] {
   if (!Array.isArray(paths) || !paths.every((path) => typeof path === 'string'))
     throw invalid('Invalid array', 'expand');
   return paths;
+}
+
+/** What a proxy in front of Stripe says: HTML, and no request id. */
+function gateway(status: number, reason: string): Outgoing {
+  const body = `<html>\r\n<head><title>${status} ${reason}</title></head>\r\n<body>\r\n<center><h1>${status} ${reason}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`;
+  return { status, headers: { 'Content-Type': 'text/html' }, body };
 }
 
 function internal(): StripeError {

@@ -119,7 +119,16 @@ export class Router {
       if (found && !at.capture) return found;
     }
     if (!at.capture || segment === '') return null;
-    return this.walk(at.capture.node, segments, i + 1, [...values, decodeURIComponent(segment)], method);
+    return this.walk(at.capture.node, segments, i + 1, [...values, decoded(segment)], method);
+  }
+}
+
+/** A malformed escape names nothing, and so finds nothing. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
   }
 }
 
