@@ -12,6 +12,9 @@ import { entities } from '../../../mikro-orm.config.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { startSandbox, type TestSandbox } from '../../support/sandbox.js';
 
+/** A row, or an object of Stripe's, of any shape. */
+export type Facts = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look into all of it
+
 /** A database, a local Stripe, and the server's parts between them, without the server. */
 export interface World {
   readonly db: TestDatabase;
@@ -42,11 +45,11 @@ export interface TestTenant {
   with(settings: Partial<CommandSettings>): PaymentService;
   aCustomer(name?: string): Promise<number>;
   anInvoice(overrides?: Partial<InvoiceFacts>): Promise<number>;
-  payment(id: string): Promise<Record<string, any>>;
-  invoice(id: number): Promise<Record<string, any>>;
+  payment(id: string): Promise<Facts>;
+  invoice(id: number): Promise<Facts>;
   rows(table: string): Promise<number>;
   /** All intents of the account, as the local Stripe has them. */
-  intents(): Promise<Record<string, any>[]>;
+  intents(): Promise<Facts[]>;
 }
 
 interface InvoiceFacts {
@@ -106,7 +109,7 @@ export async function createWorld(flags: string[] = []): Promise<World> {
         ],
       );
     }
-    return tenantOf(id, (account?.id ?? 'acct_none') as AccountId);
+    return tenantOf(id, (account?.id ?? 'acct_none'));
   }
 
   function tenantOf(id: Uuid, accountId: AccountId): TestTenant {
@@ -144,7 +147,7 @@ export async function createWorld(flags: string[] = []): Promise<World> {
         return Number(row!.n);
       },
       async intents() {
-        const list = await sandbox.api<{ data: Record<string, any>[] }>('GET', '/v1/payment_intents', {
+        const list = await sandbox.api<{ data: Facts[] }>('GET', '/v1/payment_intents', {
           account: accountId,
           form: { limit: '100' },
         });
