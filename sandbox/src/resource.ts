@@ -27,10 +27,24 @@ export interface Resource {
 export type IntentChange =
   'succeeded' | 'payment_failed' | 'requires_action' | 'processing' | 'requires_capture' | 'canceled';
 
+/** What became of an invoice, after its own events were emitted. */
+export type InvoiceChange =
+  | 'paid'
+  | 'payment_failed'
+  /** The last retry failed. */
+  | 'given_up'
+  | 'requires_action'
+  | 'processing'
+  | 'overdue'
+  | 'voided'
+  | 'marked_uncollectible';
+
 /** How resources hear of each other without importing each other. */
 export interface Hooks {
   /** A payment intent moved on; invoices and checkout follow. */
   intentChanged?: (ctx: Context, intent: Stripe.PaymentIntent, change: IntentChange) => void;
+  /** An invoice moved on; its subscription follows. */
+  invoiceChanged?: (ctx: Context, invoice: Stripe.Invoice, change: InvoiceChange) => void;
   /** A setup intent succeeded. */
   setupSucceeded?: (ctx: Context, intent: Stripe.SetupIntent) => void;
   /** A charge has its balance transaction. */
