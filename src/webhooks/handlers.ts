@@ -1,8 +1,6 @@
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
 import { paymentEvents } from '../features/payments/payment.events.js';
-import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
-import { paymentEvents } from '../features/payments/payment.events.js';
 import { HandlerIndex } from './handler-index.js';
 
 /** What every feature does when Stripe reports something. An event that two features want goes to both, in this order. */
