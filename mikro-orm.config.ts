@@ -9,6 +9,7 @@ import { PaymentMethod } from './src/features/payment-methods/payment-method.ent
 import { Payment } from './src/features/payments/payment.entity.js';
 import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
 import { Tenant, User } from './src/features/tenants/tenant.entity.js';
+import { WebhookEvent } from './src/features/webhook-events/webhook-event.entity.js';
 import { Command } from './src/jobs/commands/command.entity.js';
 
 /** Every entity there is. They stand here, above the features, so that no feature needs to know all others. */
@@ -24,6 +25,7 @@ export const entities: EntityClass<object>[] = [
   PaymentMethod,
   StripeSubscription,
   Payment,
+  WebhookEvent,
   Command,
   AuditEntry,
 ];

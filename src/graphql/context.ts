@@ -16,6 +16,8 @@ import { type PlatformContext } from '../features/platform/platform.resolver.js'
 import { PlatformService } from '../features/platform/platform.service.js';
 import { type SubscriptionContext } from '../features/subscriptions/subscription.resolver.js';
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
+import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
+import { WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
 import { Commands } from '../jobs/commands/commands.js';
 import { type Clock } from '../shared/clock.js';
 import { AppError } from '../shared/errors.js';
@@ -36,6 +38,7 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    WebhookEventContext,
     PaymentContext,
     PaymentMethodContext,
     InvoiceContext,
@@ -90,6 +93,11 @@ export class RequestContext implements Slices {
   get paymentMethods(): PaymentMethodService {
     const { commands, parts, somebody } = this;
     return this.once('paymentMethods', () => new PaymentMethodService(commands, parts.stripe, somebody.subject));
+  }
+
+  get webhookEvents(): WebhookEventService {
+    const { parts, somebody, tenantId } = this;
+    return this.once('webhookEvents', () => new WebhookEventService(parts.database.tenant(tenantId), somebody.subject));
   }
 
   get platform(): PlatformService {

@@ -16,12 +16,14 @@ import {
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
+import { WebhookEventResolver } from '../features/webhook-events/webhook-event.resolver.js';
 import { AppError } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
 
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  WebhookEventResolver,
   PaymentResolver,
   InvoicePaymentsResolver,
   SubscriptionPaymentsResolver,

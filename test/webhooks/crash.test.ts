@@ -35,7 +35,7 @@ async function aProcess(env: Record<string, string> = {}): Promise<Process> {
   children.push(child);
   const ended = once(child, 'exit');
   const [port] = (await Promise.race([
-    once(child.stdout!, 'data'),
+    once(child.stdout, 'data'),
     ended.then(() => {
       throw new Error('The process ended before it listened.');
     }),

@@ -189,3 +189,14 @@ test('an event from long ago, and one from the future, find a place', async () =
     expect(await countOf(event.id)).toBe(1);
   }
 });
+
+test('the secret that an intent is confirmed with is not kept', async () => {
+  const description = 'says "client_secret": "kept"';
+  const event = anEvent({ account, object: { client_secret: 'pi_1_secret_canary', description } });
+  expect((await signed(event)).status).toBe(200);
+  const [row] = await stage.db.query<{ payload: typeof event }>(
+    'select payload from stripe_webhook_events where stripe_event_id = $1',
+    [event.id],
+  );
+  expect(row!.payload.data.object).toMatchObject({ client_secret: null, description });
+});

@@ -247,7 +247,7 @@ test('Stripe is asked outside of any transaction, and again when the row moved m
     'payment_intent.succeeded': {
       async apply(em, event: IntentEvent, context, fetched) {
         if (fetched === null) return 'fetch';
-        await note(em, context.tenantId, context.livemode, `${event.id} ${String(fetched)}`);
+        await note(em, context.tenantId, context.livemode, `${event.id} ${fetched as number}`);
         return 'done';
       },
       version: () => Promise.resolve(String(version)),

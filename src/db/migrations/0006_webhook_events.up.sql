@@ -135,6 +135,15 @@ grant select, insert, update, delete on stripe_webhook_queue to app_worker;
 grant select (event_id, stripe_account_id, livemode, state, ready_at, lease_until) on stripe_webhook_queue to app_tenant;
 grant select on stripe_webhook_queue to app_platform, app_readonly;
 
+-- An event together with what the queue knows of it. With the rights and the policies of whoever asks.
+create view webhook_events with (security_invoker = true) as
+select e.id, e.stripe_event_id, e.type, e.kind, e.stripe_account_id, e.livemode, e.attempts, e.last_error, e.payload, e.stripe_created_at,
+  e.received_at, e.processed_at,
+  case when q.state = 'READY' and q.lease_until > now() then 'PROCESSING' else e.status end as status,
+  case when q.state = 'READY' then q.ready_at end as next_attempt_at
+from stripe_webhook_events e left join stripe_webhook_queue q on q.event_id = e.id;
+grant select on webhook_events to app_tenant, app_readonly;
+
 -- Events can be quicker than the answer that tells us of their account: they are parked, and this wakes who releases them.
 create function announce_stripe_account() returns trigger language plpgsql as $$
 begin
