@@ -109,7 +109,7 @@ export async function createWorld(flags: string[] = []): Promise<World> {
         ],
       );
     }
-    return tenantOf(id, (account?.id ?? 'acct_none'));
+    return tenantOf(id, account?.id ?? 'acct_none');
   }
 
   function tenantOf(id: Uuid, accountId: AccountId): TestTenant {
