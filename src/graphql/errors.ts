@@ -12,7 +12,6 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   PERSISTED_QUERY_NOT_SUPPORTED: 'BAD_USER_INPUT',
   BAD_REQUEST: 'BAD_USER_INPUT',
   BAD_USER_INPUT: 'BAD_USER_INPUT',
-  QUERY_TOO_COMPLEX: 'QUERY_TOO_COMPLEX',
 };
 
 /**
@@ -25,7 +24,7 @@ export function errorFormatter(logger: Logger) {
     const place = { ...(locations && { locations }), ...(path && { path }) };
     const thrown = appErrorIn(error);
     if (thrown) return { message: thrown.message, ...place, extensions: { ...thrown.extensions } };
-    const code = codeOf(formatted);
+    const code = isTooComplex(error) ? 'QUERY_TOO_COMPLEX' : codeOf(formatted);
     if (code === 'INTERNAL') {
       logger.error({ err: unwrapResolverError(error), path: path?.join('.') }, 'A request failed');
       return { message: 'Something went wrong. It has been reported.', ...place, extensions: { code } };
@@ -50,6 +49,12 @@ function codeOf({ extensions, message, path }: GraphQLFormattedError): ErrorCode
   return (typeof given === 'string' && codes[given]) || 'INTERNAL';
 }
 
+/** Apollo gives whatever a validation rule reports a code of its own. */
+function isTooComplex(error: unknown): boolean {
+  const reported = error instanceof GraphQLError ? error.originalError : undefined;
+  return reported instanceof GraphQLError && reported.extensions.code === 'QUERY_TOO_COMPLEX' && !reported.path;
+}
+
 /** The input at fault, as a path from the arguments: `input.amount`. */
 function fieldOf(error: unknown): string | undefined {
   if (!(error instanceof GraphQLError)) return undefined;
@@ -60,15 +65,15 @@ function fieldOf(error: unknown): string | undefined {
 }
 
 /** Where in the arguments a value of the document stands. Only for documents that were refused. */
-function pathTo(document: string, start: number, kind: string): string | undefined {
+function pathTo(document: string, start: number, kind: Kind): string | undefined {
   let found: string | undefined;
   try {
     visit(parse(document, { maxTokens: 1_000 }), {
-      enter(node, _key, _parent, _path, ancestors) {
+      enter(node, _key, parent, _path, ancestors) {
         if (found !== undefined || node.loc?.start !== start || node.kind !== kind) return;
-        const names = [...ancestors.flat(), node].flatMap((ancestor) =>
-          'kind' in ancestor && (ancestor.kind === Kind.ARGUMENT || ancestor.kind === Kind.OBJECT_FIELD)
-            ? [ancestor.name.value]
+        const names = [...ancestors, ...(parent ? [parent] : []), node].flatMap((around) =>
+          'kind' in around && (around.kind === Kind.ARGUMENT || around.kind === Kind.OBJECT_FIELD)
+            ? [around.name.value]
             : [],
         );
         if (names.length) found = names.join('.');

@@ -87,6 +87,7 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
       context: () => Promise.resolve(new RequestContext(parts, viewer)),
     });
     for (const [name, value] of headers) response.setHeader(name, value);
+    response.setHeader('Cache-Control', 'no-store');
     response.statusCode = status ?? 200;
     // Deferred answers are not switched on, so there are no others.
     if (body.kind === 'complete') response.end(body.string);

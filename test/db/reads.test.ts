@@ -1,5 +1,6 @@
+/* eslint-disable @typescript-eslint/no-explicit-any -- the answers of many different queries are looked into */
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
-import { buildSchema, graphql, type GraphQLResolveInfo, GraphQLObjectType } from 'graphql';
+import { buildSchema, graphql, type GraphQLResolveInfo, type GraphQLObjectType } from 'graphql';
 import { attachReads } from '../../src/db/reads/attach.js';
 import {
   anyOf,

@@ -94,11 +94,8 @@ test('without the setting there is no explorer', async () => {
       .locator('button:has-text("Send Request"), button[track-id="send_request"], .send-request__button')
       .first()
       .click();
-    await page.waitForFunction(() => document.body.innerText.includes('Shackleton & Co'), undefined, {
-      timeout: 20_000,
-    });
-    const text = await page.evaluate(() => document.body.innerText);
-    expect(text).toContain('Explorers Ltd');
+    await page.getByText('Shackleton & Co').waitFor({ timeout: 20_000 });
+    expect(await page.locator('body').innerText()).toContain('Explorers Ltd');
   }, 60_000);
 
   test('it talks to nobody else, and nothing of it offends the policy', () => {

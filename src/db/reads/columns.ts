@@ -23,7 +23,7 @@ export function reader(type: ColumnType, format: Format): (value: unknown) => un
     case 'boolean':
       return format === 'json' ? asIs : (value) => (value === null ? null : value === 't');
     case 'json':
-      return format === 'json' ? asIs : (value) => (value === null ? null : JSON.parse(value as string));
+      return format === 'json' ? asIs : (value) => (value === null ? null : (JSON.parse(value as string) as unknown));
     case 'text':
     case 'uuid':
     case 'decimal':

@@ -101,7 +101,7 @@ class Lane {
       stream: () => this.socket,
       application_name: 'psa-payments reads',
       pipeline: true,
-    } as pg.ClientConfig);
+    });
     this.client.on('error', (error: Error) => this.fail(error));
     this.client.on('end', () => this.fail(null));
     this.ready = this.client.connect().catch((error: Error) => {

@@ -15,7 +15,7 @@ import {
   type Order,
   type ReadModel,
 } from './model.js';
-import { Page, pageShape, type PageRequest, type PageShape } from './page.js';
+import { Page, pageShape, type PageShape } from './page.js';
 import { asObjectType, type Asked, type SelectedField, selectedFields } from './selection.js';
 
 type Cells = readonly unknown[];
@@ -221,7 +221,7 @@ class Planner {
     const model = field.model();
     const nestedAlias = this.alias();
     const isPage = field.kind === 'connection';
-    const page = isPage ? pageShape(selected.args as PageRequest) : null;
+    const page = isPage ? pageShape(selected.args) : null;
     const order = field.order ?? model.order;
     const asked = { ...field.where, ...((selected.args.filter ?? {}) as Where) };
     const where = [joinOn(level, alias, nestedAlias, field.on), ...this.filters(model, nestedAlias, asked, null)];
@@ -374,7 +374,7 @@ function noCursor(): never {
 }
 
 function filterOf(model: ReadModel<object>, name: string, value: unknown): Filter {
-  const declared = (model.filters as Readonly<Record<string, Filter>>)[name];
+  const declared = (model.filters)[name];
   if (declared) return declared;
   const field = model.fields[name];
   if (field?.kind !== 'column') throw new Error(`${model.name} has no filter called ${name}.`);
