@@ -63,12 +63,17 @@ async function takeLock(): Promise<void> {
 /** Something the person at the terminal has to put right. */
 class StartError extends Error {}
 
+/** Given out, but perhaps not listened on yet. */
+const reserved = new Set<number>();
+
 /** The wanted port, or the next free one, with a word about it. */
 async function port(setting: string | undefined, fallback: number, what: string): Promise<number> {
   const wanted = Number(setting ?? fallback);
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535)
     throw new StartError(`${what}: ${setting} is not a port.`);
-  const found = await freePort(wanted);
+  let found = await freePort(wanted);
+  while (reserved.has(found)) found = await freePort(found + 1);
+  reserved.add(found);
   if (wanted && found !== wanted) console.log(`Port ${wanted} is taken; ${what} uses ${found}.`);
   return found;
 }
