@@ -291,10 +291,7 @@ test('while nothing reaches Stripe the answer is that nothing was done, and the 
   await world.sandbox.control('/faults', undefined, 'DELETE');
   await expect(tenant.payments.createPaymentIntent(request)).resolves.toBeDefined();
   expect(await tenant.intents()).toHaveLength(1);
-  const payments = await world.db.query('select status from payments where tenant_id = $1 order by created_at', [
-    tenant.id,
-  ]);
-  expect(payments).toEqual([{ status: 'CANCELED' }, { status: 'PENDING' }]);
+  expect(await tenant.rows('payments')).toBe(1);
 });
 
 test('recovery runs by itself until it is stopped', async () => {

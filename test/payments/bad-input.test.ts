@@ -214,15 +214,21 @@ describe('of an invoice', () => {
   });
 });
 
-test('what Stripe refuses is refused with the field at fault, and leaves a payment that was given up', async () => {
+test('what only Stripe knows to be wrong is refused with the field at fault, and leaves no payment', async () => {
   const request = aRequest({ amount: 10, currency: 'usd' });
   const refusal = { code: 'BAD_USER_INPUT', details: { field: 'input.amount', stripeRequestId: expect.any(String) } };
+  const [payments, intents] = [await tenant.rows('payments'), (await tenant.intents()).length];
   await expect(tenant.payments.createPaymentIntent(request)).rejects.toMatchObject(refusal);
   await expect(tenant.payments.createPaymentIntent(request)).rejects.toMatchObject(refusal);
-  const rows = await world.db.query(`select status, failure_code from payments where tenant_id = $1 and amount = 10`, [
-    tenant.id,
-  ]);
-  expect(rows).toEqual([{ status: 'CANCELED', failure_code: 'amount_too_small' }]);
+  expect([await tenant.rows('payments'), (await tenant.intents()).length]).toEqual([payments, intents]);
+});
+
+test('a payment that Stripe has an intent for can never be deleted', async () => {
+  const { paymentId } = await tenant.payments.createPaymentIntent(aRequest(free));
+  const deleted = await tenant.db.transaction((em) =>
+    em.execute('delete from payments where id = ? returning id', [paymentId]),
+  );
+  expect(deleted).toEqual([]);
 });
 
 test("another tenant's payments and methods do not exist", async () => {

@@ -261,10 +261,10 @@ test('a method that the browser saved appears once, whoever reports it first', a
   expect(await app.ask(choose, { input }, token)).toEqual({
     setDefaultPaymentMethod: { paymentMethod: { isDefault: true } },
   });
-  const { id: customer } = await app.sandbox
-    .api<{ id: string }>('GET', `/v1/payment_methods/${method.stripePaymentMethodId}`, { account: tenant.accountId })
-    .then((found) => ({ id: (found as { customer: string }).customer }));
-  expect(await app.sandbox.api('GET', `/v1/customers/${customer}`, { account: tenant.accountId })).toMatchObject({
+  const account = tenant.accountId;
+  const path = `/v1/payment_methods/${method.stripePaymentMethodId}`;
+  const { customer } = await app.sandbox.api<{ customer: string }>('GET', path, { account });
+  expect(await app.sandbox.api('GET', `/v1/customers/${customer}`, { account })).toMatchObject({
     invoice_settings: { default_payment_method: method.stripePaymentMethodId },
   });
 

@@ -165,15 +165,20 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     return { paymentId: command.subjectId, stripePaymentIntentId: intent.id, stripeAccountId: accountId };
   },
 
-  async reject(em, { command }, { code, message, facts }) {
-    const payment = await em.findOneOrFail(
-      Payment,
-      { id: command.subjectId as Uuid },
-      { lockMode: LockMode.PESSIMISTIC_WRITE },
-    );
+  async reject(em, { command }, { code, message, facts }, isSettledAtOnce) {
+    const id = command.subjectId as Uuid;
+    const payment = await em.findOneOrFail(Payment, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     const failure = { code: facts.stripeCode ?? code.toLowerCase(), declineCode: facts.declineCode, message };
     if (code === 'CARD_DECLINED' || code === 'PAYMENT_ACTION_REQUIRED') payment.decline(failure);
-    else payment.giveUp(failure);
+    else if (!isSettledAtOnce) payment.giveUp(failure);
+    else {
+      // Nobody has heard of it yet, and Stripe has nothing of it: it never was a payment.
+      em.remove(payment);
+      const { actor } = command;
+      audit(em, { actor, action: 'payment.refused', subjectType: 'payment', subjectId: id, details: { code } });
+      return;
+    }
+    return { paymentId: id };
   },
 
   version: (em, { command }) => paymentVersion(em, command.subjectId!),

@@ -294,7 +294,7 @@ export class Payment extends ModeRow {
     const fee = report.applicationFee ?? 0;
     this.requestedApplicationFee = fee > 0 && fee < report.amount ? fee : null;
     this.amountReceived = Math.max(this.amountReceived, report.amountReceived);
-    this.stripeChargeId = report.latestChargeId ?? this.stripeChargeId;
+    this.stripeChargeId = report.latestChargeId;
     const { code = null, declineCode = null, message = null } = report.lastError ?? {};
     this.fail(next === PaymentStatus.FAILED ? { code: code ?? 'unknown', declineCode, message } : null);
     if (next === PaymentStatus.CANCELED) this.canceledAt = report.canceledAt ?? asOf;

@@ -20,7 +20,7 @@ import {
   LostLease,
   postponeCommand,
 } from './command-store.js';
-import { type AnyCommandKind, type CommandKind, isSystemKey, type Outcome, type Running } from './kind.js';
+import { type CommandKind, isSystemKey, type Outcome, type Running } from './kind.js';
 
 export interface CommandSettings {
   /** How long a command belongs to the process that works on it. Longer than its calls to Stripe can take: 90,000 ms. */
@@ -141,7 +141,7 @@ export class Commands {
     if (kind.isRepeatable || age < this.settings.keyLifeMs) return this.send(kind, running, false);
     // Stripe may have forgotten the key, so sending again could do it twice; but it is certain that it was not done.
     const expired = new StripeFailure('STRIPE_UNAVAILABLE', 'Stripe never carried this out.', 'never');
-    throw await this.reject(kind, running, expired, false);
+    throw await this.reject(kind, running, expired, { isFirst: false, releaseKey: false });
   }
 
   private running<Plan extends object>(command: Command): Running<Plan> {
@@ -184,7 +184,7 @@ export class Commands {
       const isSettled =
         error instanceof StripeFailure && error.outcome === 'refused' && (isFirst || !error.isTransient);
       throw isSettled
-        ? await this.reject(kind, running, error, error.isTransient)
+        ? await this.reject(kind, running, error, { isFirst, releaseKey: error.isTransient })
         : await this.postpone(kind, running, error);
     }
     failpoint('command.after-stripe');
@@ -239,21 +239,22 @@ export class Commands {
     kind: CommandKind<never, Plan, unknown>,
     running: Running<Plan>,
     failure: StripeFailure,
-    releaseKey: boolean,
+    { isFirst, releaseKey }: { readonly isFirst: boolean; readonly releaseKey: boolean },
   ): Promise<AppError> {
-    const error = this.explained(kind, running.command, failure);
+    const { command, plan } = running;
     try {
-      await this.twice(async (em) => {
-        await kind.reject(em, running, failure);
+      return await this.twice(async (em) => {
+        const details = await kind.reject(em, running, failure, isFirst);
         failpoint('command.in-apply');
-        const release = releaseKey || isSystemKey(running.command.idempotencyKey);
-        const plan = keptOf(kind, running.plan);
-        await closeCommand(em, running.command, { state: 'FAILED', error, releaseKey: release, plan });
+        const error = explained(failure, details ?? {});
+        const release = releaseKey || isSystemKey(command.idempotencyKey);
+        const end: CommandEnd = { state: 'FAILED', error, releaseKey: release };
+        await closeCommand(em, command, { ...end, plan: keptOf(kind, plan) });
+        return error;
       });
     } catch (cause) {
       return this.postpone(kind, running, cause);
     }
-    return error;
   }
 
   /** Leaves the command open for recovery; what its caller is told is that we do not know. */
@@ -276,12 +277,6 @@ export class Commands {
     return new AppError('OUTCOME_UNKNOWN', message, details, { cause });
   }
 
-  private explained(kind: Pick<AnyCommandKind, 'details'>, command: Command, failure: StripeFailure): AppError {
-    const { field, ...facts } = failure.facts;
-    const details = { ...kind.details?.(command), ...facts, ...(field && { field: `input.${field}` }) };
-    return new AppError(failure.code, failure.message, details, { cause: failure });
-  }
-
   private async versionOf<Plan extends object>(
     kind: CommandKind<never, Plan, unknown>,
     running: Running<Plan>,
@@ -299,6 +294,14 @@ export class Commands {
       return this.db.transaction(work);
     }
   }
+}
+
+/** Stripe's refusal as the caller sees it: its field is one of the input. */
+function explained(failure: StripeFailure, more: Readonly<Record<string, string>>): AppError {
+  const { code, message, facts } = failure;
+  const { field, ...rest } = facts;
+  const details = { ...more, ...rest, ...(field && { field: `input.${field}` }) };
+  return new AppError(code, message, details, { cause: failure });
 }
 
 function keptOf<Plan extends object>(kind: Pick<CommandKind<never, Plan, unknown>, 'keep'>, plan: Plan): object {

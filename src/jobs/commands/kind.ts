@@ -65,13 +65,22 @@ export interface CommandKind<Params extends object, Plan extends object, Report>
     fetched: boolean,
   ): Promise<Outcome | AppError | 'again'>;
 
-  /** Closes the rows of a command that Stripe refused, or that surely never happened. */
-  reject(em: EntityManager, running: Running<Plan>, failure: StripeFailure): Promise<void>;
+  /**
+   * Closes the rows of a command that Stripe refused, or that surely never happened.
+   * @param isSettledAtOnce whether the caller is being told now, and nobody was told before that it is not known
+   * @returns what the caller is told besides: the ids of rows that stay
+   */
+  reject(
+    em: EntityManager,
+    running: Running<Plan>,
+    failure: StripeFailure,
+    isSettledAtOnce: boolean,
+  ): Promise<Readonly<Record<string, string>> | void>;
 
   /** Locks what a report changes, and says which version of it this is. Needed where `apply` can answer `again`. */
   version?(em: EntityManager, running: Running<Plan>): Promise<string | null>;
 
-  /** Told with an error that is about the command: `{ paymentId }`. */
+  /** Told with the news that the outcome is not known: `{ paymentId }`. */
   details?(command: Command): Readonly<Record<string, string>>;
 
   /** What of the plan is kept when the command is closed; all of it without this. For plans that hold personal data. */
