@@ -2,12 +2,15 @@ import 'reflect-metadata';
 import { MikroORM, defineConfig, type EntityClass, type Options } from '@mikro-orm/postgresql';
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import { type Logger } from '../shared/logger.js';
+import { returnLostConnections } from './lost-connections.js';
 
 export interface OrmSettings {
   /** Connection string of the runtime role. */
   readonly url: string;
   /** Connections this process may open for units of work. */
   readonly poolSize?: number;
+  /** Milliseconds after which a query is given up that got no answer: 15,000. PostgreSQL itself ends a statement after 10 seconds. */
+  readonly queryTimeoutMs?: number;
   readonly entities: EntityClass<object>[];
   readonly logger?: Logger;
 }
@@ -22,9 +25,10 @@ export function ormOptions(settings: OrmSettings): Options {
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: settings.poolSize ?? 10 },
     driverOptions: {
+      onPoolCreated: returnLostConnections,
       connectionTimeoutMillis: 5_000,
       // A hung server must not hold a request for ever, nor an abandoned transaction its locks.
-      query_timeout: 15_000,
+      query_timeout: settings.queryTimeoutMs ?? 15_000,
       statement_timeout: 10_000,
       idle_in_transaction_session_timeout: 30_000,
       keepAlive: true,

@@ -57,6 +57,8 @@ export class Inbox {
       query_timeout: timeoutMs,
       keepAlive: true,
     });
+    // A connection that is lost while it is in use fails its query; without a listener it would also end the process.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     this.pool.on('error', (error) => settings.logger.warn({ err: error }, 'The inbox lost an idle connection'));
   }
 

@@ -61,6 +61,8 @@ export class Queue {
       query_timeout: 10_000,
       keepAlive: true,
     });
+    // A connection that is lost while it is in use fails its query; without a listener it would also end the process.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     this.pool.on('error', (error) => settings.logger.warn({ err: error }, 'The queue lost an idle connection'));
   }
 

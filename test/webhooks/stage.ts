@@ -48,7 +48,7 @@ interface Options {
   readonly clock?: Clock;
   readonly inbox?: Partial<InboxSettings>;
   /** Leads the server to the database by another way. */
-  readonly via?: (url: string) => string;
+  readonly via?: (url: string) => Promise<string>;
 }
 
 /** The webhook route on a real port, in front of a database of its own. */
@@ -57,7 +57,7 @@ export async function aStage({ table = {}, clock = systemClock, inbox: settings,
   const orm = createOrm({ url: db.url, entities: [] });
   const database = new Database(orm, false);
   const handlers = new HandlerIndex(table);
-  const inbox = new Inbox({ url: via?.(db.url) ?? db.url, logger: silent, ...settings });
+  const inbox = new Inbox({ url: (await via?.(db.url)) ?? db.url, logger: silent, ...settings });
   const app = express();
   app.use(webhookRouter({ inbox, handlers, secrets, livemode: false, clock, logger: silent }));
   const server = createServer(app);

@@ -1,0 +1,111 @@
+import { until } from '../support/until.js';
+import { Proxy } from './proxy.js';
+import { aStage, anEvent, noting, type Stage } from './stage.js';
+
+let stage: Stage;
+const table = { 'payment_intent.succeeded': noting };
+
+afterEach(() => stage.close());
+
+const stampsOf = (events: { id: string }[]) =>
+  stage.db.query<{ received_at: Date }>(
+    'select distinct received_at from stripe_webhook_events where stripe_event_id = any($1)',
+    [events.map(({ id }) => id)],
+  );
+
+test('deliveries that arrive while an insert is under way share the next one', async () => {
+  stage = await aStage({ table, inbox: { connections: 1 } });
+  const { account } = await stage.aTenant();
+  const events = Array.from({ length: 60 }, () => anEvent({ account }));
+  const answers = await Promise.all(events.map((event) => stage.deliver(event)));
+  expect(answers.every(({ status }) => status === 200)).toBe(true);
+  const commits = (await stampsOf(events)).length;
+  expect(commits).toBeGreaterThan(1);
+  expect(commits).toBeLessThan(40);
+});
+
+test('a row that PostgreSQL refuses does not take its batch with it', async () => {
+  stage = await aStage({ table, inbox: { connections: 1 } });
+  const { account } = await stage.aTenant();
+  await stage.db.query(`alter table stripe_webhook_events add constraint odd check (payload->>'api_version' <> 'odd')`);
+  const events = Array.from({ length: 20 }, (_, i) => ({
+    ...anEvent({ account }),
+    api_version: i === 7 ? 'odd' : 'good',
+  }));
+  const answers = await Promise.all(events.map((event) => stage.deliver(event)));
+  expect(answers.map(({ status }) => status)).toEqual(events.map((_, i) => (i === 7 ? 503 : 200)));
+  for (const [i, { id }] of events.entries())
+    expect(await stage.stored(id)).toEqual(i === 7 ? undefined : expect.anything());
+});
+
+describe('when PostgreSQL is away', () => {
+  let proxy: Proxy;
+
+  afterEach(() => proxy.close());
+
+  test('deliveries are answered 503 in time, and 200 as soon as it is back', async () => {
+    stage = await aStage({
+      table,
+      inbox: { timeoutMs: 500 },
+      via: async (url) => {
+        proxy = await Proxy.to(url);
+        return proxy.url;
+      },
+    });
+    const { account } = await stage.aTenant();
+    expect((await stage.deliver(anEvent({ account }))).status).toBe(200);
+
+    proxy.mode = 'refuse';
+    const event = anEvent({ account });
+    const before = performance.now();
+    const answer = await stage.deliver(event);
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(performance.now() - before).toBeLessThan(2_000);
+
+    proxy.mode = 'pass';
+    await until(async () => (await stage.deliver(event)).status === 200, 'the event is taken');
+    expect(await stage.stored(event.id)).toMatchObject({ status: 'RECEIVED' });
+  });
+
+  test('a black hole is no hang: every delivery is answered, and those beyond what may wait at once', async () => {
+    stage = await aStage({
+      table,
+      inbox: { timeoutMs: 400, connections: 1, batchSize: 10, capacity: 10 },
+      via: async (url) => {
+        proxy = await Proxy.to(url);
+        return proxy.url;
+      },
+    });
+    const { account } = await stage.aTenant();
+    await stage.deliver(anEvent({ account }));
+    proxy.mode = 'swallow';
+    const before = performance.now();
+    const answers = await Promise.all(Array.from({ length: 40 }, () => stage.deliver(anEvent({ account }))));
+    expect(answers.every(({ status }) => status === 503)).toBe(true);
+    expect(performance.now() - before).toBeLessThan(3_000);
+    proxy.mode = 'pass';
+    await until(async () => (await stage.deliver(anEvent({ account }))).status === 200, 'deliveries are taken again');
+  });
+
+  test('a connection cut while the answer to COMMIT is under way gives 503, and the next delivery is a duplicate', async () => {
+    stage = await aStage({
+      table,
+      inbox: { timeoutMs: 1_000, connections: 1 },
+      via: async (url) => {
+        proxy = await Proxy.to(url);
+        return proxy.url;
+      },
+    });
+    const { account } = await stage.aTenant();
+    await stage.deliver(anEvent({ account }));
+    for (let round = 0; round < 10; round++) {
+      const event = anEvent({ account });
+      proxy.mode = 'cut-answer';
+      expect((await stage.deliver(event)).status).toBe(503);
+      proxy.mode = 'pass';
+      expect((await stage.deliver(event)).status).toBe(200);
+      const rows = await stage.db.query('select from stripe_webhook_events where stripe_event_id = $1', [event.id]);
+      expect(rows).toHaveLength(1);
+    }
+  });
+});

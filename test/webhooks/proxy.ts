@@ -1,0 +1,50 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** A line to PostgreSQL that can be made to fail. */
+export class Proxy {
+  /** `cut-answer`: what is asked arrives, and the line is cut before the answer does. */
+  mode: 'pass' | 'refuse' | 'swallow' | 'cut-answer' = 'pass';
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(private readonly target: URL) {
+    const { hostname, port } = target;
+    this.server = createServer((client) => {
+      this.sockets.add(client);
+      client.on('error', () => undefined);
+      if (this.mode === 'refuse') return void client.destroy();
+      const upstream = connect(Number(port), hostname);
+      this.sockets.add(upstream);
+      upstream.on('error', () => client.destroy());
+      upstream.on('close', () => client.destroy());
+      client.on('close', () => upstream.destroy());
+      client.on('data', (chunk) => {
+        if (this.mode === 'refuse') client.destroy();
+        else if (this.mode !== 'swallow') upstream.write(chunk);
+      });
+      upstream.on('data', (chunk) => {
+        if (this.mode === 'cut-answer') client.destroy();
+        else if (this.mode === 'pass') client.write(chunk);
+      });
+    });
+  }
+
+  /** @param target a connection string */
+  static async to(target: string): Promise<Proxy> {
+    const proxy = new Proxy(new URL(target));
+    await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  /** The connection string that leads through here. */
+  get url(): string {
+    const url = new URL(this.target);
+    url.port = String((this.server.address() as AddressInfo).port);
+    return url.href;
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+}
