@@ -4,13 +4,15 @@ import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { embeddedRoles, prepareDatabase, prepareRoles, urlFor } from './database.js';
-import { startPostgres, type PostgresServer } from './postgres.js';
+import { discardDisplaced, startPostgres, type PostgresServer } from './postgres.js';
 
 /** The checkout: the nearest directory upwards that has a package.json. The same from `dev/` and from `dist/dev/`. */
 export const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 /** Everything that a development system keeps: database, secrets, the local Stripe's state. Deleting it starts afresh. */
 export const localDirectory = join(root, '.local');
+
+const dataDirectory = join(localDirectory, 'postgres');
 
 /** Made up on the first start and kept, so that tokens, webhooks and database survive a restart. */
 export interface LocalSecrets {
@@ -31,6 +33,8 @@ export async function localSecrets(): Promise<LocalSecrets> {
     stripe: { secretKey: `sk_test_local_${secret()}`, publishableKey: `pk_test_local_${secret()}` },
     webhooks: { snapshot: `whsec_${secret()}`, thin: `whsec_${secret()}` },
   };
+  // Without secrets this is a fresh start, and what an earlier one left outside of `.local/` belongs to nobody.
+  await discardDisplaced(dataDirectory);
   await writePrivately(file, made);
   return made;
 }
@@ -60,7 +64,7 @@ export interface LocalDatabase {
 /** Starts PostgreSQL in `.local/` (port 5433, or the next free one), with its roles and an empty database when they are missing. */
 export async function startLocalDatabase(secrets: LocalSecrets): Promise<LocalDatabase> {
   await makeLocalDirectory();
-  const server = await startPostgres({ dataDir: join(localDirectory, 'postgres'), port: 5433 });
+  const server = await startPostgres({ dataDir: dataDirectory, port: 5433 });
   try {
     await prepareRoles(server.adminUrl, secrets.postgres);
     await prepareDatabase(server.adminUrl, 'psa_payments');

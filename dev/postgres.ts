@@ -69,6 +69,18 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   }
 }
 
+/**
+ * Deletes a data directory that had to be made elsewhere (see `PostgresServer.dataDir`), where nobody who cleans up would look.
+ * One that lies where it was wanted is left alone.
+ */
+export async function discardDisplaced(dataDir: string): Promise<void> {
+  const actual = await reachableDirectory(resolve(dataDir), serverUser());
+  if (actual === resolve(dataDir) || !existsSync(actual)) return;
+  const running = await adopt(actual);
+  if (running) await terminate(running.pid);
+  for (const path of [actual, passwordFile(actual), logFile(actual)]) await rm(path, { recursive: true, force: true });
+}
+
 interface Running {
   readonly pid: number;
   readonly port: number;

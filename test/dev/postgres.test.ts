@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { fitBinaries, postgresBinaries, serverUser } from '../../dev/postgres-files.js';
-import { freePort, startPostgres, type PostgresServer } from '../../dev/postgres.js';
+import { discardDisplaced, freePort, startPostgres, type PostgresServer } from '../../dev/postgres.js';
 import { isAlive } from '../../dev/processes.js';
 import { until } from '../support/until.js';
 
@@ -161,6 +161,20 @@ test('under directories that only we may enter it still starts, as root elsewher
   const asRoot = process.getuid?.() === 0;
   expect(server.dataDir.startsWith(closed)).toBe(!asRoot);
   expect(await query(server.adminUrl, 'select 1 as one')).toEqual([{ one: 1 }]);
+});
+
+test('a fresh start clears away what had to be made elsewhere, and never what lies in its place', async () => {
+  const closed = join(directory, 'closed');
+  await mkdir(closed, { mode: 0o700 });
+  for (const wanted of [dataDir, join(closed, 'data')]) {
+    const server = await start({ dataDir: wanted });
+    await discardDisplaced(wanted);
+    const isDisplaced = server.dataDir !== wanted;
+    expect(existsSync(server.dataDir)).toBe(!isDisplaced);
+    expect(isAlive(server.pid)).toBe(!isDisplaced);
+    await server.stop();
+    if (isDisplaced) await rm(dirname(server.dataDir), { recursive: true });
+  }
 });
 
 test('programs that the server cannot reach are copied to where it can, links included', async () => {
