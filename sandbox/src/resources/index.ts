@@ -12,6 +12,9 @@ import { charges } from './charges.js';
 import { customers } from './customers.js';
 import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
+import { invoiceItems } from './invoice-items.js';
+import { invoicePayments } from './invoice-payments.js';
+import { invoices } from './invoices.js';
 import { prices } from './prices.js';
 import { products } from './products.js';
 import { setupIntents } from './setup-intents.js';
@@ -38,4 +41,7 @@ export const resources: Resource[] = [
   setupIntents,
   products,
   prices,
+  invoices,
+  invoiceItems,
+  invoicePayments,
 ];
