@@ -23,7 +23,7 @@ export interface InvoiceRow extends PsaRow {
 let sequence = 0;
 
 /** A number that no other row of this file has. */
-export function next(): number {
+function next(): number {
   return ++sequence;
 }
 
