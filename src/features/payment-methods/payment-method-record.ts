@@ -40,10 +40,14 @@ export function lockMethod(em: EntityManager, stripePaymentMethodId: PaymentMeth
   return em.findOne(PaymentMethod, { stripePaymentMethodId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
-/** Makes one method the default of its customer. The customer is locked, so that two at once do not both win. */
+/** Lets nobody else choose a default for this customer until the end of the transaction. Taken before any of the methods' own locks. */
+export async function lockDefaults(em: EntityManager, customerId: number): Promise<void> {
+  await em.execute('select id from customers where id = ? for no key update', [customerId]);
+}
+
+/** Makes one method the default of its customer, whose defaults are locked. */
 export async function makeDefault(em: EntityManager, method: PaymentMethod): Promise<void> {
   const { customerId } = method;
-  await em.execute('select id from customers where id = ? for no key update', [customerId]);
   const others = await em.find(PaymentMethod, { customerId, isDefault: true, id: { $ne: method.id } });
   for (const other of others) other.isDefault = false;
   // There is never more than one, not even between two statements.

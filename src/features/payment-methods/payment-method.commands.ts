@@ -16,7 +16,7 @@ import { Customer } from '../customers/customer.entity.js';
 import { createStripeCustomer, ensureStripeCustomer, knownStripeCustomer } from '../customers/stripe-customer.js';
 import { connectedAccount } from '../onboarding/connected-account.js';
 import { PaymentMethod } from './payment-method.entity.js';
-import { lockMethod, makeDefault, recordDetached, recordMethod } from './payment-method-record.js';
+import { lockDefaults, lockMethod, makeDefault, recordDetached, recordMethod } from './payment-method-record.js';
 
 /** Whose the method is to be. */
 interface OwnerPlan {
@@ -90,6 +90,7 @@ export const attachMethod: CommandKind<AttachMethod, OwnerPlan & AttachMethod, P
 
   async apply(em, { command, plan }, report) {
     const accountId = command.stripeAccountId as AccountId;
+    if (plan.setAsDefault) await lockDefaults(em, plan.customerId);
     const recorded = await recordMethod(em, report, { accountId, asOf: report.created, fetched: false });
     if (!recorded) throw new Error('Stripe attached the method to another customer.');
     const { method } = recorded;
@@ -101,6 +102,7 @@ export const attachMethod: CommandKind<AttachMethod, OwnerPlan & AttachMethod, P
 };
 
 interface MethodPlan {
+  readonly customerId: number;
   readonly stripeCustomerId: CustomerId;
   readonly stripePaymentMethodId: PaymentMethodId;
 }
@@ -119,6 +121,7 @@ export const defaultMethod: CommandKind<{ paymentMethodId: Uuid }, MethodPlan, o
   find: () => Promise.resolve(null),
 
   async apply(em, { command, plan }) {
+    await lockDefaults(em, plan.customerId);
     const method = await lockMethod(em, plan.stripePaymentMethodId);
     if (method && !method.isDetached) await makeDefault(em, method);
     return { paymentMethodId: command.subjectId };
@@ -186,7 +189,7 @@ async function planFor(em: EntityManager, id: Uuid, command: Command, action: st
   command.subjectId = id;
   command.stripeAccountId = stripeAccountId;
   note(em, command, action, 'payment-method');
-  return { stripeCustomerId, stripePaymentMethodId: method.stripePaymentMethodId };
+  return { customerId: method.customerId, stripeCustomerId, stripePaymentMethodId: method.stripePaymentMethodId };
 }
 
 function note(
