@@ -10,13 +10,13 @@ import type pg from 'pg';
 export function returnLostConnections(pool: pg.Pool): void {
   pool.on('connect', (client) => {
     client.once('end', () => {
-      const release = client.release;
-      // Whoever still holds it may return it, too; that is then nobody's mistake.
-      client.release = () => undefined;
       try {
-        release.call(client, true);
+        const giveBack = client.release.bind(client);
+        // Whoever still holds it may return it, too; that is then nobody's mistake.
+        client.release = () => undefined;
+        giveBack(true);
       } catch {
-        // It was in the pool, which has noticed by itself.
+        // It was in the pool, or on its way there, and the pool has noticed by itself.
       }
     });
 

@@ -23,6 +23,11 @@ const webhookEvents = `query ($first: Int, $after: String, $filter: WebhookEvent
     pageInfo { hasNextPage endCursor }
   }
 }`;
+interface Page {
+  readonly nodes: { readonly stripeEventId: string }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string };
+}
+
 const replay = `mutation ($id: UUID!) { replayWebhookEvent(input: { id: $id }) { webhookEvent { id status attempts } } }`;
 
 async function deliver(event: object): Promise<void> {
@@ -45,13 +50,10 @@ test('a tenant sees its own events, newest first, page by page, and no other ten
   const seen: string[] = [];
   let after: string | null = null;
   do {
-    const { webhookEvents: page }: { webhookEvents: any } = await app.ask(
-      // eslint-disable-line @typescript-eslint/no-explicit-any
-      webhookEvents,
-      { first: 2, after, filter: { type: ['topup.created'], status: ['IGNORED'] } },
-      a.admin,
-    );
-    seen.push(...page.nodes.map((node: { stripeEventId: string }) => node.stripeEventId));
+    const variables = { first: 2, after, filter: { type: ['topup.created'], status: ['IGNORED'] } };
+    const answer: { webhookEvents: Page } = await app.ask(webhookEvents, variables, a.admin);
+    const page = answer.webhookEvents;
+    seen.push(...page.nodes.map(({ stripeEventId }) => stripeEventId));
     after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
   } while (after);
   expect(seen).toEqual(mine.map(({ id }) => id).reverse());
@@ -69,7 +71,7 @@ test('a tenant sees its own events, newest first, page by page, and no other ten
 
 test('one event is found by its id, by its own tenant alone', async () => {
   const [a, b] = tenants as [(typeof tenants)[0], (typeof tenants)[0]];
-  await deliver(anEvent({ account: a.accountId, type: 'reader.created' as string }));
+  await deliver(anEvent({ account: a.accountId, type: 'reader.created' }));
   const [{ id }] = (await ofType(a.admin, 'reader.created')) as [{ id: string }];
   const one = `query ($id: UUID!) { webhookEvent(id: $id) { id type } }`;
   expect(await app.ask(one, { id }, a.admin)).toEqual({ webhookEvent: { id, type: 'reader.created' } });
