@@ -294,3 +294,51 @@ test('who did what is there for admins to read', async () => {
   ]);
   expect((await app.graphql(query, {}, token)).errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
 });
+
+test('deliveries that come twice and in any order end in the same books as at Stripe', async () => {
+  const { tenant, token, customerId } = await aTenantWithInvoice();
+  const { attachPaymentMethod } = await app.ask(
+    attach,
+    { input: { customerId, stripePaymentMethodId: 'pm_card_visa' } },
+    token,
+  );
+  const paymentMethodId = attachPaymentMethod.paymentMethod.id;
+  await app.sandbox.control('/deliveries/faults', { duplicate: 0.5, reorder_ms: 400, seed: 7 });
+  const totals = [10_000, 2_500, 999, 4_200, 50, 77_777];
+  const invoices = await Promise.all(
+    totals.map((total) => anInvoice(app.db, { tenantId: tenant.id, customerId, total })),
+  );
+  await Promise.all(
+    invoices.map(({ id: invoiceId }) =>
+      app.ask(
+        create,
+        { input: { idempotencyKey: `chaos-${invoiceId}`, invoiceId, paymentMethodId, confirm: true } },
+        token,
+      ),
+    ),
+  );
+  const nodes = await until(async () => {
+    const { payments } = await app.ask(
+      `{ payments { nodes { status amount { amount } stripeFee { amount } applicationFee { amount } net { amount } invoice { status paymentStatus } } } }`,
+      {},
+      token,
+    );
+    return payments.nodes.every(({ net }: { net: unknown }) => net) && payments.nodes;
+  }, 'all fees are booked');
+  await app.sandbox.control('/deliveries/faults', undefined, 'DELETE');
+  expect(nodes).toHaveLength(totals.length);
+  let sum = 0;
+  for (const { status, amount, stripeFee, applicationFee, net, invoice } of nodes) {
+    expect(status).toBe('SUCCEEDED');
+    expect(invoice).toEqual({ status: 'PAID', paymentStatus: 'PAID' });
+    expect(stripeFee.amount + applicationFee.amount + net.amount).toBe(amount.amount);
+    sum += net.amount;
+  }
+  const balance = await app.sandbox.api<{ available: Amounts; pending: Amounts }>('GET', '/v1/balance', {
+    account: tenant.accountId,
+  });
+  const atStripe = [...balance.available, ...balance.pending].reduce((total, { amount }) => total + amount, 0);
+  expect(sum).toBe(atStripe);
+});
+
+type Amounts = { readonly amount: number }[];
