@@ -23,11 +23,11 @@ export class ApplicationFees {
    * Sets the rule for payments made from now on; those under way keep theirs. What is left out stays.
    * @throws AppError BAD_USER_INPUT · NOT_FOUND · TENANT_NOT_READY before the tenant has an account
    */
-  update({ percent, fixed, ...wanted }: NewFeeRule): Promise<StripeConfig> {
+  async update({ percent, fixed, ...wanted }: NewFeeRule): Promise<StripeConfig> {
     const tenantId = wanted.tenantId.toLowerCase();
     const isNothing = (percent ?? null) === null && (fixed ?? null) === null;
     if (isNothing) throw badInput('input', 'Give a percentage, a fixed part, or both.');
-    return this.database.platform(async (em) => {
+    const config = await this.database.platform(async (em) => {
       if (!isUuid(tenantId) || !(await em.findOne(Tenant, { id: tenantId })))
         throw notFound('tenant', 'input.tenantId');
       const { livemode } = this.database;
@@ -36,17 +36,21 @@ export class ApplicationFees {
       if (!config) throw new AppError('TENANT_NOT_READY', 'The tenant has no Stripe account yet.');
       const before = config.feeRule;
       const rule = readFeeRule({ percent: percent ?? before.percent, fixed: fixed ?? before.fixed });
-      config.applicationFeePercent = rule.percent;
-      config.applicationFeeFixed = rule.fixed;
+      // Written out: these two columns are all that the platform may change.
+      await em.execute(
+        'update stripe_config set application_fee_percent = ?, application_fee_fixed = ? where tenant_id = ? and id = ?',
+        [rule.percent, rule.fixed, tenantId, config.id],
+      );
       // The platform may write into a tenant's log, and read nothing of it: not even what it has just written.
       await em.execute(
         `insert into audit_log (tenant_id, livemode, actor, action, subject_type, subject_id, details)
          values (?, ?, ?, 'application-fee.update', 'stripe-account', ?, ?)`,
         [tenantId, livemode, this.actor, config.stripeAccountId, JSON.stringify({ before, after: rule })],
       );
-      await em.flush();
       await em.refresh(config);
-      return Object.assign(config, { requirements: completeRequirements(config.requirements) });
+      return config;
     });
+    // Not before the commit: it would be written, and what Stripe requires is not the platform's to write.
+    return Object.assign(config, { requirements: completeRequirements(config.requirements) });
   }
 }
