@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
 import { pinoHttp } from 'pino-http';
@@ -32,6 +32,9 @@ import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.
 
 /** Every kind of command that may have been left unfinished. */
 const commandKinds: AnyCommandKind[] = [...onboardingCommands, ...paymentMethodCommands, ...paymentCommands];
+
+/** How long clients are told to let go of their connections before these are closed, in milliseconds. */
+const lettingGoMs = 300;
 
 export interface AppOptions {
   readonly logger?: Logger;
@@ -94,6 +97,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
 
   let isStopping = false;
+  let lastRequestAt = -Infinity;
   const inside = createServer(healthApp(readiness, () => isStopping, true));
   const outside = createServer(receiver && graphql ? publicApp() : undefined);
 
@@ -101,7 +105,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     const app = plainExpress();
     app.set('trust proxy', config.trustProxy);
     app.use((_request, response, next) => {
-      // Clients let go of their connections before these are closed under them.
+      lastRequestAt = performance.now();
       if (isStopping) response.set('Connection', 'close');
       next();
     });
@@ -129,13 +133,18 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const stop = () => (stopped ??= stopAll());
   const stopAll = async () => {
     isStopping = true;
-    await Promise.all([close(outside, config.shutdownTimeoutMs), worker?.stop(), recovery?.stop()]);
+    const isBusy = performance.now() - lastRequestAt < 1_000;
+    await Promise.all([
+      close(outside, isBusy ? lettingGoMs : 0, config.shutdownTimeoutMs),
+      worker?.stop(),
+      recovery?.stop(),
+    ]);
     await receiver?.stop();
     await graphql?.stop();
     await reads.stop();
     await orm.close(true);
     stripe.close();
-    await close(inside, 0);
+    await close(inside, 0, 0);
   };
 
   return {
@@ -207,12 +216,20 @@ function listen(server: Server, port: number, host: string): Promise<number> {
   });
 }
 
-/** Lets requests under way end, and cuts what is still open after `patienceMs`. */
-async function close(server: Server, patienceMs: number): Promise<void> {
+/**
+ * Stops listening, and lets what is under way end. Connections that are kept alive are first told to let go, with their next answer: one that is
+ * closed while a request travels on it would fail that request. What is still open after `patienceMs` is cut.
+ */
+async function close(server: Server, lettingGoMs: number, patienceMs: number): Promise<void> {
   if (!server.listening) return;
-  const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  clearTimeout(patience);
+  const timers = [
+    setTimeout(() => server.closeIdleConnections(), lettingGoMs),
+    setTimeout(() => server.closeAllConnections(), Math.max(patienceMs, lettingGoMs)),
+  ];
+  // Not the HTTP server's own close: that one closes idle connections at once.
+  await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()));
+  timers.forEach(clearTimeout);
+  server.close(() => undefined); // tidies up what the other left
 }
 
 function withoutUndefined<T extends object>(settings: T): { [K in keyof T]: Exclude<T[K], undefined> } {

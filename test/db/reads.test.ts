@@ -665,6 +665,26 @@ describe('failures', () => {
     expect(answers.filter(({ errors }) => errors)).toEqual([]);
   });
 
+  test('ever new statements do not fill the memory of a connection: it is replaced', async () => {
+    const fresh = new ReadDatabase({ url: db.url, livemode: false, logger, connections: 2 });
+    const fields = ['number', 'dueAt', 'createdAt', 'total { amount }', 'due { amount }', 'buyer { id }', 'buyer { name }', 'buyer { email }', 'tries { nodes { id } }', 'lastTry { id }', 'allTries { id }']; // prettier-ignore
+    const errors: unknown[] = [];
+    for (let i = 1; i < 1_400; i += 1) {
+      const chosen = fields.filter((_, bit) => i & (1 << bit));
+      const answer = await graphql({
+        schema,
+        source: `{ bill(id: 3) { ${chosen.join(' ')} } }`,
+        contextValue: fresh.tenant(tenantA),
+      });
+      if (answer.errors) errors.push(answer.errors[0]);
+    }
+    const [{ open }] = (await db.query(`select count(*)::int as open from pg_stat_activity
+      where application_name = 'psa-payments reads' and datname = current_database()`)) as [{ open: number }]; // prettier-ignore
+    await fresh.stop();
+    expect(errors).toEqual([]);
+    expect(open).toBeLessThanOrEqual(2 + 4); // this one's, and those of the other tests
+  });
+
   test('without a database each request gets an error, and none hangs', async () => {
     const nowhere = new ReadDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', livemode: false, logger });
     const { errors } = await graphql({

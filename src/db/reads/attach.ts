@@ -14,7 +14,8 @@ export function attachReads(schema: GraphQLSchema): GraphQLSchema {
     const type = schema.getType(model.name);
     if (!isObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
-      if (model.fields[field.name]) field.resolve = field.args.length ? (readWithArguments as typeof defaultFieldResolver) : defaultFieldResolver;
+      if (model.fields[field.name])
+        field.resolve = field.args.length ? (readWithArguments as typeof defaultFieldResolver) : defaultFieldResolver;
       else if (!model.resolved.includes(field.name)) strays.push(`${model.name}.${field.name}`);
     }
   }
@@ -22,8 +23,12 @@ export function attachReads(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-const readWithArguments: GraphQLFieldResolver<Record<string, unknown>, unknown, Record<string, unknown>> = (row, args, _context, info) =>
-  row[keyOf(info.fieldName, args)];
+const readWithArguments: GraphQLFieldResolver<Record<string, unknown>, unknown, Record<string, unknown>> = (
+  row,
+  args,
+  _context,
+  info,
+) => row[keyOf(info.fieldName, args)];
 
 /** The body of a field resolver that only declares a field and its arguments: the read model answers it. */
 export function answeredByReadModel(): never {

@@ -147,8 +147,8 @@ class Lane {
     await Promise.all([opened, ...answers, closed]);
     this.underWay -= 1;
     this.lastSign = performance.now();
+    if (this.prepared.size > maxPrepared) this.retired = true;
     if (this.retired && !this.underWay) void this.close();
-    else if (this.prepared.size > maxPrepared) this.retired = true;
     return again;
   }
 

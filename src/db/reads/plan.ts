@@ -374,7 +374,7 @@ function noCursor(): never {
 }
 
 function filterOf(model: ReadModel<object>, name: string, value: unknown): Filter {
-  const declared = (model.filters)[name];
+  const declared = model.filters[name];
   if (declared) return declared;
   const field = model.fields[name];
   if (field?.kind !== 'column') throw new Error(`${model.name} has no filter called ${name}.`);
