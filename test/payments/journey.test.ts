@@ -176,6 +176,22 @@ test('a saved card is charged without the payer; a declined one is an error and 
   });
 });
 
+test('a card whose bank wants the payer there is not charged without them', async () => {
+  const { token, invoiceId, customerId } = await aTenantWithInvoice();
+  const stripePaymentMethodId = 'pm_card_authenticationRequired';
+  const { attachPaymentMethod } = await app.ask(attach, { input: { customerId, stripePaymentMethodId } }, token);
+  const input = { invoiceId, confirm: true, paymentMethodId: attachPaymentMethod.paymentMethod.id };
+  const absent = await app.graphql(create, { input: { ...input, idempotencyKey: 'k1', offSession: true } }, token);
+  expect(absent.errors).toMatchObject([{ extensions: { code: 'PAYMENT_ACTION_REQUIRED' } }]);
+  const { payment } = await app.ask(read, { id: absent.errors![0]!.extensions.paymentId }, token);
+  expect(payment).toMatchObject({ status: 'FAILED', failure: { code: 'authentication_required' } });
+  const present = await app.ask(create, { input: { ...input, idempotencyKey: 'k2' } }, token);
+  expect(present.createPaymentIntent).toMatchObject({
+    clientSecret: expect.any(String),
+    payment: { status: 'ACTION_REQUIRED' },
+  });
+});
+
 test('money is held, and a part of it taken with the fee of that part', async () => {
   const { token, customerId } = await aTenantWithInvoice();
   const { attachPaymentMethod } = await app.ask(

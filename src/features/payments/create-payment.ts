@@ -73,7 +73,8 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     const what = params.invoiceId === null ? freePayment(params) : await invoicePayment(em, params, params.invoiceId);
     const method = params.paymentMethodId && (await usableMethod(em, params.paymentMethodId, what.customerId));
     const customerId = what.customerId ?? (method ? method.customerId : null);
-    if (customerId !== null && !method) await requireCustomer(em, customerId);
+    // An invoice's customer is there, and so is a method's.
+    if (customerId !== null && !method && params.invoiceId === null) await requireCustomer(em, customerId);
     if (params.savePaymentMethod && customerId === null)
       throw badInput('input.customerId', 'A payment method is saved for a customer: name one.');
 
@@ -194,7 +195,7 @@ export async function paymentVersion(em: EntityManager, id: string): Promise<str
   return rows[0]?.version ?? null;
 }
 
-export function reportOf(intent: PaymentIntent): PaymentReport {
+function reportOf(intent: PaymentIntent): PaymentReport {
   return { intent: intentReport(intent), clientSecret: intent.client_secret };
 }
 

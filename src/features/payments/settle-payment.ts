@@ -65,8 +65,8 @@ export const capturePayment: CommandKind<CapturePayment, CapturePlan, IntentRepo
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
 
-export const cancellationReasons = ['abandoned', 'duplicate', 'fraudulent', 'requested_by_customer'] as const;
-type Reason = (typeof cancellationReasons)[number];
+/** Stripe's words. https://docs.stripe.com/api/payment_intents/cancel */
+type Reason = 'abandoned' | 'duplicate' | 'fraudulent' | 'requested_by_customer';
 
 export interface CancelPayment {
   readonly paymentId: Uuid;

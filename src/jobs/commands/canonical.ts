@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
  * One text for one meaning: keys in order, and what is absent, null or undefined left out. Two requests that ask for the same thing
  * give the same text, however a client arranged them.
  */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(arranged(value)) ?? 'null';
 }
 
