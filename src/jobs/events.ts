@@ -31,10 +31,10 @@ import { type AccountId, type EventId, type StripeEvent, type ThinNotification }
 export type EventOf<Type extends StripeEvent['type']> = Extract<StripeEvent, { type: Type }>;
 
 /** Stripe names thin events after the API version of what they are about: `v2.core.account[requirements].updated`. */
-export type ThinType = `v1.${string}` | `v2.${string}`;
+type ThinType = `v1.${string}` | `v2.${string}`;
 
 /** `fetch`: what is known cannot be put in order, or there is no payload; read the object from Stripe and apply that. */
-export type Applied = 'done' | 'fetch';
+type Applied = 'done' | 'fetch';
 
 /** Where an event comes from. Everything here is from the signed envelope, none of it from the payload's object. */
 export interface EventContext {

@@ -23,7 +23,7 @@ type FetchedBy = ReadonlyMap<AnyHandler, Fetched>;
 const nothing: FetchedBy = new Map();
 
 /** The object changed at our side each time while Stripe was being asked about it. */
-export class NeverSettled extends Error {
+class NeverSettled extends Error {
   override readonly name = 'NeverSettled';
 }
 

@@ -8,7 +8,7 @@ import { FailureLimit } from './failure-limit.js';
 import { type HandlerIndex } from './handler-index.js';
 import { InboxUnavailable, type Inbox } from './inbox.js';
 
-export const webhookPath = '/api/stripe/webhook';
+const webhookPath = '/api/stripe/webhook';
 
 /** Stripe's largest events are far below this. */
 const bodyLimit = '256kb';

@@ -130,7 +130,7 @@ export async function know(db: TestDatabase, tenantId: string, account: string):
 }
 
 /** A service whose every call fails: nothing listens there. */
-export function deadStripe(): StripeService {
+function deadStripe(): StripeService {
   return new StripeService({
     secretKey: 'sk_test_local_webhooks',
     publishableKey: 'pk_test_local_webhooks',
