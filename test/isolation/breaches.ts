@@ -101,6 +101,8 @@ async function ofWriting(client: pg.Client, { a, b }: Scene, table: string): Pro
   if (updated !== 'refused' && updated !== 0) breaches.push("a tenant changes another tenant's rows");
   const deleted = await tryOut(`delete from ${table} where ${owner} = $1`, [theirs]);
   if (deleted !== 'refused' && deleted !== 0) breaches.push("a tenant deletes another tenant's rows");
+  const ownDeleted = await tryOut(`delete from ${table} where ${owner} = $1`, [mine]);
+  if (ownDeleted !== 'refused' && ownDeleted !== 0) breaches.push('a tenant deletes rows that are to stay');
   if ((await tryOut(`truncate ${table}`)) !== 'refused') breaches.push('a tenant empties the table');
 
   const row = anotherOf(table, b.rows.get(table)!);
