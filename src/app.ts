@@ -33,8 +33,8 @@ import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.
 /** Every kind of command that may have been left unfinished. */
 const commandKinds: AnyCommandKind[] = [...onboardingCommands, ...paymentMethodCommands, ...paymentCommands];
 
-/** How long clients are told to let go of their connections before these are closed, in milliseconds. */
-const lettingGoMs = 300;
+/** After so many milliseconds without a request, nobody is in the middle of a conversation. */
+const quietMs = 500;
 
 export interface AppOptions {
   readonly logger?: Logger;
@@ -133,9 +133,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const stop = () => (stopped ??= stopAll());
   const stopAll = async () => {
     isStopping = true;
-    const isBusy = performance.now() - lastRequestAt < 1_000;
     await Promise.all([
-      close(outside, isBusy ? lettingGoMs : 0, config.shutdownTimeoutMs),
+      close(outside, config.shutdownTimeoutMs, () => performance.now() - lastRequestAt > quietMs),
       worker?.stop(),
       recovery?.stop(),
     ]);
@@ -144,7 +143,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     await reads.stop();
     await orm.close(true);
     stripe.close();
-    await close(inside, 0, 0);
+    await close(inside, 0);
   };
 
   return {
@@ -220,15 +219,17 @@ function listen(server: Server, port: number, host: string): Promise<number> {
  * Stops listening, and lets what is under way end. Connections that are kept alive are first told to let go, with their next answer: one that is
  * closed while a request travels on it would fail that request. What is still open after `patienceMs` is cut.
  */
-async function close(server: Server, lettingGoMs: number, patienceMs: number): Promise<void> {
+async function close(server: Server, patienceMs: number, isQuiet = () => true): Promise<void> {
   if (!server.listening) return;
-  const timers = [
-    setTimeout(() => server.closeIdleConnections(), lettingGoMs),
-    setTimeout(() => server.closeAllConnections(), Math.max(patienceMs, lettingGoMs)),
-  ];
+  const letGo = () => void (isQuiet() && server.closeIdleConnections());
+  const ticking = setInterval(letGo, 50);
+  const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
   // Not the HTTP server's own close: that one closes idle connections at once.
-  await new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()));
-  timers.forEach(clearTimeout);
+  const closed = new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()));
+  letGo();
+  await closed;
+  clearInterval(ticking);
+  clearTimeout(patience);
   server.close(() => undefined); // tidies up what the other left
 }
 
