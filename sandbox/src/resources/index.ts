@@ -10,6 +10,13 @@ import { authentication } from './authentication.js';
 import { balance } from './balance.js';
 import { charges } from './charges.js';
 import { customers } from './customers.js';
+import { disputes } from './disputes.js';
+import { externalAccounts } from './external-accounts.js';
+import { feeRefunds } from './fee-refunds.js';
+import { files } from './files.js';
+import { mandates } from './mandates.js';
+import { payouts } from './payouts.js';
+import { refunds } from './refunds.js';
 import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
 import { invoiceItems } from './invoice-items.js';
@@ -18,6 +25,9 @@ import { invoices } from './invoices.js';
 import { prices } from './prices.js';
 import { products } from './products.js';
 import { setupIntents } from './setup-intents.js';
+import { subscriptionItems } from './subscription-items.js';
+import { subscriptions } from './subscriptions.js';
+import { testClocks } from './test-clocks.js';
 import { eventDestinations } from './event-destinations.js';
 import { webhookEndpoints } from './webhook-endpoints.js';
 
@@ -41,7 +51,17 @@ export const resources: Resource[] = [
   setupIntents,
   products,
   prices,
+  mandates,
+  refunds,
+  feeRefunds,
+  disputes,
+  files,
+  externalAccounts,
+  payouts,
   invoices,
   invoiceItems,
   invoicePayments,
+  subscriptions,
+  subscriptionItems,
+  testClocks,
 ];
