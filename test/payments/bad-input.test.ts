@@ -185,6 +185,28 @@ describe('of an invoice', () => {
     expect(await tenant.invoice(invoiceId)).toMatchObject({ status: 'PAID', amount_paid: '10000' });
   });
 
+  test('what may have been taken is not taken again before that is known', async () => {
+    const customerId = await tenant.aCustomer();
+    const invoiceId = await tenant.anInvoice({ customerId });
+    const paymentMethodId = await aMethod(customerId);
+    const request = aRequest({ invoiceId, paymentMethodId, confirm: true });
+    const fault = { kind: 'truncate', times: null, method: 'POST', path: '/v1/payment_intents' };
+    await world.sandbox.control('/faults', fault);
+    await expect(tenant.payments.createPaymentIntent(request)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await world.sandbox.control('/faults', undefined, 'DELETE');
+    // Its first event may be here already, and says nothing of the end.
+    await world.db.query(`update payments set status = 'PENDING' where tenant_id = $1 and invoice_id = $2`, [
+      tenant.id,
+      invoiceId,
+    ]);
+    await expect(tenant.payments.createPaymentIntent({ ...request, idempotencyKey: 'another' })).rejects.toMatchObject({
+      code: 'INVALID_STATE',
+      details: { field: 'input.invoiceId' },
+    });
+    await tenant.payments.createPaymentIntent(request);
+    expect(await tenant.invoice(invoiceId)).toMatchObject({ status: 'PAID', amount_paid: '10000' });
+  });
+
   test('a declined try does not stand in the way of another', async () => {
     const customerId = await tenant.aCustomer();
     const invoiceId = await tenant.anInvoice({ customerId });

@@ -149,10 +149,18 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     }
   },
 
-  async find({ stripe, plan, command }) {
+  async find({ stripe, plan, command, db }) {
+    const { customerId, metadata } = plan;
+    const accountId = command.stripeAccountId as AccountId;
+    const known =
+      plan.stripeCustomerId ??
+      (customerId === null ? null : await db.transaction((em) => knownStripeCustomer(em, customerId, accountId)));
+    // The customer comes first: where there is none, nothing was sent.
+    if (customerId !== null && known === null) return null;
     const intent = await stripe.findPaymentIntent({
-      metadata: { [paymentKey]: plan.metadata[paymentKey]! },
+      metadata: { [paymentKey]: metadata[paymentKey]! },
       since: command.sentAt ?? command.createdAt,
+      ...(known && { customerId: known }),
     });
     return intent && reportOf(intent);
   },
@@ -246,11 +254,17 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
   return { amount, currency, customerId, description: `Invoice ${invoice.number}` };
 }
 
-/** Minor units that are held or on their way for an invoice. An intent that waits for its payer holds nothing. */
+/**
+ * Minor units that are held or on their way for an invoice, or may be: Stripe was asked to take them, and what came of it is not known.
+ * An intent that waits for its payer holds nothing.
+ */
 async function underWay(em: EntityManager, invoiceId: number): Promise<number> {
   const [sum] = await em.execute<{ amount: string }[]>(
-    `select coalesce(sum(amount), 0) as amount from payments where invoice_id = ? and status in ('PROCESSING', 'AUTHORIZED')`,
-    [invoiceId],
+    `select coalesce(sum(amount), 0) as amount from payments p where invoice_id = ? and status not in ('SUCCEEDED', 'CANCELED')
+       and (status in ('PROCESSING', 'AUTHORIZED') or exists (
+         select from commands where state in ('PENDING', 'UNKNOWN') and kind = ? and subject_id = p.id::text
+           and (params ->> 'confirm')::boolean))`,
+    [invoiceId, createPayment.name],
   );
   return Number(sum!.amount);
 }
