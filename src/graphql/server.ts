@@ -16,7 +16,7 @@ import { explorerRouter } from './explorer.js';
 import { limitRules, maxTokens } from './limits.js';
 import { createSchema } from './schema.js';
 
-export const graphqlPath = '/graphql';
+const graphqlPath = '/graphql';
 
 export interface GraphqlSettings {
   readonly parts: ServerParts;

@@ -2,23 +2,22 @@ import { createHash } from 'node:crypto';
 import { type FieldNode, getNamedType, type GraphQLObjectType } from 'graphql';
 import { AppError } from '../../shared/errors.js';
 import { type Format, expression, reader } from './columns.js';
-import { CursorCodec, type Place } from './cursor.js';
+import { cell, type Cells, joinOn, type Level, quote, reference } from './level.js';
 import {
   anyOf,
   type ColumnField,
   type ComputedField,
   equals,
   type Filter,
-  type JoinColumns,
   type ManyField,
   type OneField,
   type Order,
   type ReadModel,
 } from './model.js';
 import { Page, pageShape, type PageShape } from './page.js';
+import { codecOf, cursorsOf, keyset, orderBy } from './order.js';
 import { asObjectType, type Asked, type SelectedField, selectedFields } from './selection.js';
 
-type Cells = readonly unknown[];
 type Assemble = (cells: Cells) => unknown;
 export type Where = Readonly<Record<string, unknown>>;
 
@@ -44,6 +43,14 @@ const maxList = 100;
 /** PostgreSQL's functions take at most 100 arguments. */
 const maxArguments = 100;
 
+function filterOf(model: ReadModel<object>, name: string, value: unknown): Filter {
+  const declared = model.filters[name];
+  if (declared) return declared;
+  const field = model.fields[name];
+  if (field?.kind !== 'column') throw new Error(`${model.name} has no filter called ${name}.`);
+  return Array.isArray(value) ? anyOf(field.column!) : equals(field.column!);
+}
+
 /** The conditions that are set, by name. */
 export function conditions(where: Where): [name: string, value: unknown][] {
   return Object.entries(where).filter(([, value]) => value !== undefined && value !== null);
@@ -64,17 +71,6 @@ export function rootParameters(target: Target): unknown[] {
 /** Makes the plan for a root field. Its SQL depends on which conditions and cursors there are, not on their values. */
 export function makePlan(asked: Asked, type: GraphQLObjectType, nodes: readonly FieldNode[], target: Target): Plan {
   return new Planner(asked, rootParameters(target).length).plan(type, nodes, target);
-}
-
-/** What one SELECT is made of. */
-interface Level {
-  readonly alias: string;
-  readonly format: Format;
-  /** What it returns. */
-  readonly cells: string[];
-  /** Columns of its table that are needed from within the page. */
-  readonly columns: Set<string>;
-  readonly joins: string[];
 }
 
 interface Rows {
@@ -295,11 +291,6 @@ class Planner {
   }
 }
 
-function cell(level: Level, sql: string): number {
-  const known = level.cells.indexOf(sql);
-  return known >= 0 ? known : level.cells.push(sql) - 1;
-}
-
 function column(level: Level, alias: string, { column, type }: ColumnField<unknown>): Assemble {
   const index = cell(level, expression(reference(level, alias, column!), type, level.format));
   const read = reader(type, level.format);
@@ -311,78 +302,8 @@ function computed(level: Level, alias: string, { columns, compute }: ComputedFie
   return (cells) => compute(parts.map((read) => read(cells)) as never[]);
 }
 
-function reference(level: Level, alias: string, name: string): string {
-  if (alias === level.alias) level.columns.add(name);
-  return `${alias}.${quote(name)}`;
-}
-
-function joinOn(level: Level, alias: string, joined: string, on: JoinColumns): string {
-  return Object.entries(on)
-    .map(([here, there]) => `${joined}.${quote(there)} = ${reference(level, alias, here)}`)
-    .join(' and ');
-}
-
-function orderColumns(model: ReadModel<object>, order: Order): ColumnField<unknown>[] {
-  return order.fields.map((name) => {
-    const field = model.fields[name];
-    if (field?.kind !== 'column') throw new Error(`${model.name} cannot be ordered by ${name}: it is no column.`);
-    return field;
-  });
-}
-
-function orderBy(level: Level, model: ReadModel<object>, order: Order, backward: boolean): string {
-  const direction = (order.direction === 'desc') === backward ? 'asc' : 'desc';
-  const columns = orderColumns(model, order).map(({ column }) => reference(level, level.alias, column!));
-  return ` order by ${columns.map((name) => `${name} ${direction}`).join(', ')}`;
-}
-
-/** What lies behind `after` and before `before`. All fields go the same way, so one comparison of rows says it, and an index answers it. */
-function keyset(
-  model: ReadModel<object>,
-  alias: string,
-  order: Order,
-  { after, before }: PageShape,
-  next: () => string,
-): string[] {
-  const names = orderColumns(model, order).map(({ column }) => `${alias}.${quote(column!)}`);
-  const beyond = (sign: string) => `(${names.join(', ')}) ${sign} (${names.map(next).join(', ')})`;
-  const [behind, ahead] = order.direction === 'desc' ? ['<', '>'] : ['>', '<'];
-  return [...(after !== null ? [beyond(behind)] : []), ...(before !== null ? [beyond(ahead)] : [])];
-}
-
-function codecOf(model: ReadModel<object>, order: Order): CursorCodec {
-  const types = orderColumns(model, order).map(({ type }) => type);
-  return new CursorCodec(model.name, order, types);
-}
-
-function cursorsOf(level: Level, model: ReadModel<object>, order: Order): (cells: Cells) => string {
-  const codec = codecOf(model, order);
-  const parts = orderColumns(model, order).map(({ column, type }) => ({
-    index: cell(level, expression(reference(level, level.alias, column!), type, level.format)),
-    isNumber: type === 'time' || type === 'integer',
-  }));
-  return (cells) => {
-    const place: Place = parts.map(({ index, isNumber }) =>
-      isNumber ? Number(cells[index]) : (cells[index] as string),
-    );
-    return codec.encode(place);
-  };
-}
-
 function noCursor(): never {
   throw new Error('Nobody asked for a cursor.');
-}
-
-function filterOf(model: ReadModel<object>, name: string, value: unknown): Filter {
-  const declared = model.filters[name];
-  if (declared) return declared;
-  const field = model.fields[name];
-  if (field?.kind !== 'column') throw new Error(`${model.name} has no filter called ${name}.`);
-  return Array.isArray(value) ? anyOf(field.column!) : equals(field.column!);
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** Beyond PostgreSQL's limit, an array of arrays. */
