@@ -129,7 +129,9 @@ test('a tenant named in a header, a variable or the query string is ignored', as
     },
     body: JSON.stringify({ query: whoAmI, variables: { tenantId: other.id, tenant_id: other.id } }),
   });
-  expect(((await response.json()) as { data: { viewer: { tenant: { id: string } } } }).data.viewer.tenant.id).toBe(tenant.id);
+  expect(((await response.json()) as { data: { viewer: { tenant: { id: string } } } }).data.viewer.tenant.id).toBe(
+    tenant.id,
+  );
 });
 
 test('a token of the access-token type is taken', async () => {

@@ -34,7 +34,8 @@ test('mutations take one input and return a payload of their own, named after th
   const strays = Object.values(schema.getMutationType()!.getFields()).filter(({ name, args, type }) => {
     const base = name[0]!.toUpperCase() + name.slice(1);
     const takes =
-      args.length === 0 || (args.length === 1 && args[0]!.name === 'input' && String(args[0]!.type) === `${base}Input!`);
+      args.length === 0 ||
+      (args.length === 1 && args[0]!.name === 'input' && String(args[0]!.type) === `${base}Input!`);
     return !takes || String(type) !== `${base}Payload!`;
   });
   expect(strays.map(({ name }) => name)).toEqual([]);
