@@ -97,7 +97,7 @@ export class Inbox {
   private async storeBatch(batch: Waiting[]): Promise<void> {
     try {
       const counts = await this.insert(batch.map(({ delivery }) => delivery));
-      count(batch.length, counts);
+      this.count(batch.length, counts);
       for (const { resolve } of batch) resolve();
     } catch (error) {
       if (!isAboutData(error)) {
@@ -120,12 +120,23 @@ export class Inbox {
     const { stripeEventId: event, type } = delivery;
     this.settings.logger.warn({ err: reason, event, type }, 'A delivery is stored with characters replaced');
     try {
-      count(1, await this.insert([{ ...delivery, payload: storable(delivery.payload) }]));
+      this.count(1, await this.insert([{ ...delivery, payload: storable(delivery.payload) }]));
       resolve();
     } catch (error) {
       this.settings.logger.error({ err: error, event, type }, 'A delivery cannot be stored');
       reject(new InboxUnavailable('The database refuses it.', { cause: error }));
     }
+  }
+
+  private count(deliveries: number, stored: StoredCounts[]): void {
+    let fresh = 0;
+    for (const { status, events } of stored) {
+      eventsReceived.inc({ status }, events);
+      fresh += events;
+      if (status === 'PARKED')
+        this.settings.logger.warn({ events }, 'Events of an unknown account or of the other mode were parked');
+    }
+    if (deliveries > fresh) eventsDuplicate.inc(deliveries - fresh);
   }
 
   private async insert(deliveries: Delivery[]): Promise<StoredCounts[]> {
@@ -146,15 +157,6 @@ export class Inbox {
       client.release(lost);
     }
   }
-}
-
-function count(deliveries: number, stored: StoredCounts[]): void {
-  let fresh = 0;
-  for (const { status, events } of stored) {
-    eventsReceived.inc({ status }, events);
-    fresh += events;
-  }
-  if (deliveries > fresh) eventsDuplicate.inc(deliveries - fresh);
 }
 
 /** Classes 22, data exception, and 23, integrity violation: a row is at fault, not the server. */

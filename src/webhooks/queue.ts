@@ -68,7 +68,7 @@ export class Queue {
 
   /**
    * Takes up to `limit` events that are due, oldest first, and with each its object: no other worker gets an event of an object of which one is
-   * held. Events whose lease ran out are due again.
+   * held. Events whose lease ran out are due again, the later the more often that happened.
    * @returns in the order in which each object's events are to be processed: by Stripe's stamp, then as they came in
    */
   async claim(limit: number): Promise<Lease> {
@@ -78,7 +78,7 @@ export class Queue {
 with due as (
   select q.event_id from stripe_webhook_queue q
   where q.state = 'READY' and q.ready_at <= now() and q.livemode = ${this.settings.livemode}
-    and (q.lease_until is null or q.lease_until < now())
+    and (q.lease_until is null or q.lease_until < now() - least(q.crashes, 30) * interval '1 second')
     and not exists (select from stripe_webhook_queue held where held.object_key = q.object_key and held.lease_until >= now())
   order by q.ready_at, q.event_id limit ${limit}
   for update skip locked

@@ -112,7 +112,9 @@ export class Worker {
           await this.queue.releaseParked(true);
         }
         const lease = await this.queue.claim(batchSize);
-        if (lease.events.length === 0) {
+        if (this.stopping) {
+          await this.giveBack(lease.token, lease.events);
+        } else if (lease.events.length === 0) {
           await this.pause(heard, this.settings.pollMs ?? 1_000);
         } else {
           this.leases.hold(
@@ -246,7 +248,7 @@ export class Worker {
 
   private async giveBack(token: Uuid, events: readonly Claimed[]): Promise<void> {
     this.leases.forget(token, idsOf(events));
-    await this.queue.release(token, idsOf(events));
+    if (events.length > 0) await this.queue.release(token, idsOf(events));
   }
 
   /** Runs what settles these events. When it throws they are given back, and nobody else's work is disturbed. */
