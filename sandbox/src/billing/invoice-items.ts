@@ -31,16 +31,7 @@ export interface NewItem {
 /** Makes an invoice item, with its event. */
 export function insertItem(ctx: Context, given: NewItem): Item {
   const { price = null, quantity = 1, proration = false, subscription = null, subscriptionItem = null } = given;
-  const amount =
-    given.amount ??
-    (given.unitAmount !== undefined
-      ? roundAmount(given.unitAmount * quantity)
-      : price
-        ? roundAmount(exactAmount(price, quantity))
-        : 0);
-  const unit =
-    given.unitAmount ??
-    (given.amount === undefined && price ? decimalOf(price.unit_amount_decimal) : amount / quantity);
+  const { amount, unit } = amountsOf(given);
   const customer = ctx.table('customer').require(given.customer, 'customer');
   const item = ctx.table('invoiceitem').insert({
     id: newId('invoiceitem'),
@@ -68,7 +59,7 @@ export function insertItem(ctx: Context, given: NewItem): Item {
             type: 'subscription_details',
           },
     period: given.period ?? { end: ctx.now, start: ctx.now },
-    pricing: pricingOf(price, Number.isFinite(unit) ? unit : null) as Stripe.InvoiceItem.Pricing,
+    pricing: pricingOf(price, unit) as Stripe.InvoiceItem.Pricing,
     proration,
     ...(proration && {
       proration_details: {
@@ -109,8 +100,42 @@ export function lineOfItem(ctx: Context, item: Item): LineSpec {
   };
 }
 
-function productName(ctx: Context, price: Stripe.Price | undefined): string | null {
+function productName(ctx: Context, price: Stripe.Price | null | undefined): string | null {
   return price ? (ctx.table('product').get(idOf(price.product))?.name ?? null) : null;
+}
+
+/** Amount and unit amount of an item that is about to be made. */
+function amountsOf(given: NewItem): { amount: number; unit: number | null } {
+  const { price = null, quantity = 1 } = given;
+  const amount =
+    given.amount ??
+    (given.unitAmount !== undefined
+      ? roundAmount(given.unitAmount * quantity)
+      : price
+        ? roundAmount(exactAmount(price, quantity))
+        : 0);
+  const own = given.amount === undefined && price ? decimalOf(price.unit_amount_decimal) : amount / quantity;
+  const unit = given.unitAmount ?? own;
+  return { amount, unit: Number.isFinite(unit) ? unit : null };
+}
+
+/** The line of an item that is not made: for previews. */
+export function lineOfNew(ctx: Context, given: NewItem): LineSpec {
+  const { amount, unit } = amountsOf(given);
+  return {
+    amount,
+    currency: given.currency,
+    description: given.description ?? productName(ctx, given.price),
+    period: given.period ?? { end: ctx.now, start: ctx.now },
+    price: given.price ?? null,
+    unitAmount: unit,
+    quantity: given.quantity ?? 1,
+    metadata: given.metadata ?? {},
+    subscription: given.subscription ?? null,
+    subscriptionItem: given.subscriptionItem ?? null,
+    proration: given.proration ?? false,
+    credited: given.credited ?? null,
+  };
 }
 
 /** What waits for the next invoice in this currency: of no subscription, or of this one. Oldest first. */

@@ -29,7 +29,7 @@ export function previewOf(
     reason: 'upcoming',
     collection: subscription?.collection_method ?? 'charge_automatically',
     autoAdvance: true,
-    subscription: subscription?.id ? subscription : null,
+    subscription,
     ...(item && { period: { start: item.current_period_start, end: at } }),
   });
   invoice.id = `upcoming_${invoice.id}`;

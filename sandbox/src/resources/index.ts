@@ -21,6 +21,7 @@ import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
 import { invoiceItems } from './invoice-items.js';
 import { invoicePayments } from './invoice-payments.js';
+import { invoicePreviews } from './invoice-previews.js';
 import { invoices } from './invoices.js';
 import { prices } from './prices.js';
 import { products } from './products.js';
@@ -61,6 +62,7 @@ export const resources: Resource[] = [
   invoices,
   invoiceItems,
   invoicePayments,
+  invoicePreviews,
   subscriptions,
   subscriptionItems,
   testClocks,
