@@ -4,6 +4,7 @@ import { authenticate, type Caller } from './auth.js';
 import { cardError, invalid, StripeError } from './errors.js';
 import { type Fault } from './faults.js';
 import { decodeForm } from './form.js';
+import { decodeMultipart } from './multipart.js';
 import { randomText } from './ids.js';
 import { parseParams } from './params.js';
 import { RawAnswer, type Route } from './router.js';
@@ -14,6 +15,7 @@ export interface Incoming {
   method: string;
   url: string;
   headers: IncomingHttpHeaders;
+  /** Text; one character per byte when it is `multipart/form-data`. */
   body: string;
 }
 
@@ -21,7 +23,7 @@ export interface Incoming {
 export interface Outgoing {
   status: number;
   headers: Record<string, string>;
-  body: string;
+  body: string | Buffer;
   cut?: 'reset' | 'truncate';
 }
 
@@ -295,6 +297,7 @@ export function readParams(incoming: Incoming, path: string, query: string): Rec
       );
     return { ...fromQuery, ...parseJson(incoming.body) };
   }
+  if (type.startsWith('multipart/form-data')) return { ...fromQuery, ...decodeMultipart(incoming.body, type) };
   if (path.startsWith('/v2/'))
     throw invalid('Requests to /v2 endpoints take a JSON body (content type application/json).');
   return { ...fromQuery, ...decodeForm(incoming.body) };

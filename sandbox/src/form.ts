@@ -9,15 +9,20 @@ export type FormHash = { [key: string]: FormValue };
  * A hash whose keys are all whole numbers is an array (the SDK writes arrays so).
  */
 export function decodeForm(text: string): FormHash {
-  const root: FormHash = Object.create(null) as FormHash;
-  if (text === '') return root;
+  const pairs: [string, string][] = [];
   for (const pair of text.split('&')) {
     if (pair === '') continue;
     const at = pair.indexOf('=');
     const rawKey = unescapeForm(at < 0 ? pair : pair.slice(0, at));
-    const value = at < 0 ? '' : unescapeForm(pair.slice(at + 1));
-    assign(root, keyPath(rawKey), value);
+    pairs.push([rawKey, at < 0 ? '' : unescapeForm(pair.slice(at + 1))]);
   }
+  return decodePairs(pairs);
+}
+
+/** The same for names and values that were read already. */
+export function decodePairs(pairs: [name: string, value: string][]): FormHash {
+  const root: FormHash = Object.create(null) as FormHash;
+  for (const [name, value] of pairs) assign(root, keyPath(name), value);
   return arrays(root) as FormHash;
 }
 

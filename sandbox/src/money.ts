@@ -51,6 +51,17 @@ export function formatMoney(amount: number, currency: string): string {
   return `${(amount / 10 ** digits).toFixed(digits)} ${currency}`;
 }
 
+/** `1234, 'usd'` → `$12.34`, as messages about refunds and balances show it. */
+export function showMoney(amount: number, currency: string): string {
+  const digits = decimals(currency);
+  return new Intl.NumberFormat('en-US', {
+    style: 'currency',
+    currency: currency.toUpperCase(),
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(amount / 10 ** digits);
+}
+
 /** The currency in lower case. @throws StripeError 400 for one that Stripe does not know */
 export function checkCurrency(value: string, param = 'currency'): string {
   const currency = value.toLowerCase();
@@ -90,6 +101,7 @@ export function processingFee(amount: number, currency: string, methodType: stri
   if (methodType === 'us_bank_account') return Math.min(500, Math.round(amount * 0.008));
   if (methodType === 'sepa_debit') return 35;
   if (methodType === 'au_becs_debit') return Math.min(350, Math.round(amount * 0.01) + 30);
+  if (methodType === 'bacs_debit') return Math.min(400, Math.round(amount * 0.01) + 20);
   // 2.9 % in whole numbers, so that no binary fraction decides the rounding.
   const percent = Math.floor((amount * 29 + 500) / 1000);
   switch (decimals(currency)) {

@@ -8,6 +8,7 @@ export interface ObjectTypes {
   account: Stripe.Account;
   application_fee: Stripe.ApplicationFee;
   balance_transaction: Stripe.BalanceTransaction;
+  bank_account: Stripe.BankAccount;
   'billing_portal.configuration': Stripe.BillingPortal.Configuration;
   'billing_portal.session': Stripe.BillingPortal.Session;
   charge: Stripe.Charge;
@@ -78,6 +79,7 @@ export const prefixes = {
   account: 'acct',
   application_fee: 'fee',
   balance_transaction: 'txn',
+  bank_account: 'ba',
   'billing_portal.configuration': 'bpc',
   'billing_portal.session': 'bps',
   charge: 'ch',

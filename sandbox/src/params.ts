@@ -148,6 +148,19 @@ function parseArray(raw: unknown, path: string): unknown[] {
 /** Parameter kinds. Strings, numbers and booleans are read from form text (v1) and from JSON (v2) alike. */
 export const p = {
   string: () => new Param(parseString),
+  /** Long text; empty takes it back. {@link https://docs.stripe.com/api/disputes/update#update_dispute-evidence} */
+  evidenceText: () =>
+    new Param<string | null>((raw, path) => {
+      if (raw === '' || raw === null) return null;
+      if (typeof raw !== 'string') throw invalid(`Invalid string: ${JSON.stringify(raw)}`, path);
+      if (raw.length > 20_000)
+        throw invalid(
+          `Invalid string: ${path} must be at most 20000 characters`,
+          path,
+          'parameter_invalid_string_too_long',
+        );
+      return raw;
+    }),
   /** A whole number; form text is converted. */
   int: () => new Param(parseInteger),
   /** Unix time in seconds. */

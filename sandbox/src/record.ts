@@ -53,7 +53,7 @@ export function exchangeOf(incoming: Incoming, outgoing: Outgoing): Exchange {
     ...(outgoing.headers['Stripe-Version'] && { version: outgoing.headers['Stripe-Version'] }),
     ...(typeof key === 'string' && key.startsWith('pk_') && { publishable: true }),
     status: outgoing.status,
-    body: parsed(outgoing.body),
+    body: parsed(outgoing.body.toString()),
   };
 }
 

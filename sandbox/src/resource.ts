@@ -49,6 +49,12 @@ export interface Hooks {
   setupSucceeded?: (ctx: Context, intent: Stripe.SetupIntent) => void;
   /** A charge has its balance transaction. */
   chargeSettled?: (ctx: Context, charge: Stripe.Charge) => void;
+  /** A charge went through, before its intent says so; disputes of test methods follow at once. */
+  chargeSucceeded?: (ctx: Context, charge: Stripe.Charge) => void;
+  /** A refund was booked. */
+  chargeRefunded?: (ctx: Context, charge: Stripe.Charge, refund: Stripe.Refund) => void;
+  /** Money became available; automatic payouts follow. */
+  balanceAvailable?: (ctx: Context) => void;
   /** A customer is about to be deleted. */
   customerDeleted?: (ctx: Context, customer: Stripe.Customer) => void;
 }

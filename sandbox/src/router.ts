@@ -8,7 +8,7 @@ export class RawAnswer {
   constructor(
     readonly status: number,
     readonly headers: Record<string, string>,
-    readonly body: string,
+    readonly body: string | Buffer,
   ) {}
 }
 

@@ -6,6 +6,8 @@ import { resources } from './resources/index.js';
 import { Sandbox, type SandboxOptions } from './sandbox.js';
 
 const bodyLimit = 2 * 1024 * 1024;
+/** Evidence files of a dispute may have 4.5 MB together. {@link https://docs.stripe.com/disputes/best-practices} */
+const uploadLimit = 8 * 1024 * 1024;
 
 export interface RunningSandbox {
   sandbox: Sandbox;
@@ -87,15 +89,17 @@ function write(sandbox: Sandbox, outgoing: Outgoing, response: ServerResponse): 
 }
 
 function read(request: IncomingMessage): Promise<string> {
+  const isUpload = String(request.headers['content-type']).startsWith('multipart/form-data');
+  const limit = isUpload ? uploadLimit : bodyLimit;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > bodyLimit) reject(new Error('body too large'));
+      if (size > limit) reject(new Error('body too large'));
       else chunks.push(chunk);
     });
-    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('end', () => resolve(Buffer.concat(chunks).toString(isUpload ? 'latin1' : 'utf8')));
     request.on('error', reject);
   });
 }

@@ -1,3 +1,5 @@
+import { testDebits } from './test-debits.js';
+
 /**
  * Stripe's test payment methods and what each does. {@link https://docs.stripe.com/testing}
  */
@@ -10,7 +12,7 @@ export interface Decline {
 }
 
 export interface TestMethod {
-  type: 'card' | 'us_bank_account' | 'sepa_debit' | 'au_becs_debit';
+  type: 'card' | 'us_bank_account' | 'sepa_debit' | 'au_becs_debit' | 'bacs_debit';
   brand?: string;
   last4: string;
   funding?: 'credit' | 'debit' | 'prepaid';
@@ -28,9 +30,11 @@ export interface TestMethod {
   refund?: 'pending' | 'fails';
   /** Funds are available at once. */
   bypassPending?: boolean;
-  /** Bank debits end so, days later. */
-  debit?: 'succeeds' | 'fails' | 'disputed';
+  /** Bank debits end so, days later; `never` stays in processing. */
+  debit?: 'succeeds' | 'fails' | 'disputed' | 'never';
   debitFailure?: Decline;
+  /** The failure also ends the mandate: there is no such account, or the customer says that they never agreed. */
+  endsMandate?: boolean;
 }
 
 const declined = (
@@ -146,82 +150,7 @@ const methods: Record<string, TestMethod> = {
   pm_card_pendingRefund: card('7726', { refund: 'pending', number: '4000000000007726' }),
   pm_card_refundFail: card('5126', { refund: 'fails', number: '4000000000005126' }),
   pm_card_bypassPending: card('0077', { bypassPending: true, number: '4000000000000077' }),
-  pm_usBankAccount: { type: 'us_bank_account', last4: '6789', debit: 'succeeds', number: '000123456789' },
-  pm_usBankAccount_success: { type: 'us_bank_account', last4: '6789', debit: 'succeeds' },
-  pm_usBankAccount_processing: { type: 'us_bank_account', last4: '6789', debit: 'succeeds' },
-  pm_usBankAccount_accountClosed: {
-    type: 'us_bank_account',
-    last4: '3335',
-    debit: 'fails',
-    number: '000333333335',
-    debitFailure: { code: 'account_closed', message: 'The bank account has been closed.' },
-  },
-  pm_usBankAccount_noAccount: {
-    type: 'us_bank_account',
-    last4: '1116',
-    debit: 'fails',
-    number: '000111111116',
-    debitFailure: { code: 'no_account', message: 'The bank account could not be located.' },
-  },
-  pm_usBankAccount_insufficientFunds: {
-    type: 'us_bank_account',
-    last4: '2227',
-    debit: 'fails',
-    number: '000222222227',
-    debitFailure: {
-      code: 'insufficient_funds',
-      message: 'The customer’s account has insufficient funds to cover this payment.',
-    },
-  },
-  pm_usBankAccount_debitNotAuthorized: {
-    type: 'us_bank_account',
-    last4: '5556',
-    debit: 'fails',
-    number: '000555555559',
-    debitFailure: {
-      code: 'debit_not_authorized',
-      message: 'The customer notified their bank that this payment was unauthorized.',
-    },
-  },
-  pm_usBankAccount_dispute: { type: 'us_bank_account', last4: '0000', debit: 'disputed', number: '000000000009' },
-  pm_auBecsDebit: { type: 'au_becs_debit', last4: '3456', debit: 'succeeds', number: '000123456' },
-  pm_auBecsDebit_success: { type: 'au_becs_debit', last4: '3456', debit: 'succeeds' },
-  pm_auBecsDebit_accountClosed: {
-    type: 'au_becs_debit',
-    last4: '1113',
-    debit: 'fails',
-    number: '111111113',
-    debitFailure: { code: 'account_closed', message: 'The bank account has been closed.' },
-  },
-  pm_auBecsDebit_insufficientFunds: {
-    type: 'au_becs_debit',
-    last4: '2227',
-    debit: 'fails',
-    number: '222222227',
-    debitFailure: {
-      code: 'insufficient_funds',
-      message: 'The customer’s account has insufficient funds to cover this payment.',
-    },
-  },
-  pm_sepaDebit: {
-    type: 'sepa_debit',
-    last4: '3000',
-    country: 'DE',
-    debit: 'succeeds',
-    number: 'DE89370400440532013000',
-  },
-  pm_sepaDebit_success: { type: 'sepa_debit', last4: '3000', country: 'DE', debit: 'succeeds' },
-  pm_sepaDebit_fails: {
-    type: 'sepa_debit',
-    last4: '3002',
-    country: 'DE',
-    debit: 'fails',
-    number: 'DE62370400440532013001',
-    debitFailure: {
-      code: 'debit_not_authorized',
-      message: 'The customer notified their bank that this payment was unauthorized.',
-    },
-  },
+  ...testDebits,
 };
 
 /** The test method of this name (`pm_card_…`, or a token `tok_…` of the same ending); undefined when there is none. */

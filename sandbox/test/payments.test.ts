@@ -408,15 +408,15 @@ describe('holds, cancellations, bank debits', () => {
     });
   });
 
-  test('money becomes available after two days', async () => {
-    const own = await local.connected();
+  test('money becomes available after two days, and stays there when payouts are made by hand', async () => {
+    const own = await local.connected({ settings: { payouts: { schedule: { interval: 'manual' } } } });
     const { latest_charge: charge } = await pay('pm_card_visa', {}, own);
     await settled(charge as string, own);
     expect(await stripe.balance.retrieve({}, own)).toMatchObject({
       available: [{ amount: 0 }],
       pending: [{ amount: 9680, currency: 'usd' }],
     });
-    await local.control('/advance', { seconds: 3 * 86_400 });
+    await local.control('/advance', { seconds: 2 * 86_400 });
     expect(await stripe.balance.retrieve({}, own)).toMatchObject({
       available: [{ amount: 9680 }],
       pending: [{ amount: 0 }],

@@ -39,6 +39,7 @@ const served = [
 const partly = [
   '/v1/setup_attempts',
   '/v1/mandates',
+  '/v1/files',
   '/v1/tokens',
   '/v1/coupons',
   '/v1/tax_rates',

@@ -5,8 +5,8 @@ import { randomText } from '../ids.js';
 import { p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { html, type RawAnswer, redirect, route } from '../router.js';
-import { changeAccount, requireAccount, stateOf } from './account-state.js';
-import { finishOnboarding } from './accounts-control.js';
+import { requireAccount, stateOf } from './account-state.js';
+import { completeOnboarding } from './accounts-control.js';
 
 interface Link {
   account: string;
@@ -169,7 +169,7 @@ export const accountLinks: Resource = {
         const link = linkOf(ctx, account, token);
         if (session !== link.session || link.session === '') return redirect(link.refreshUrl);
         link.session = '';
-        if (result === 'complete') changeAccount(ctx, requireAccount(ctx, account), finishOnboarding);
+        if (result === 'complete') completeOnboarding(ctx, account);
         if (link.v2) {
           const data = { account_id: account, configurations: ['merchant'], use_case: link.type };
           ctx.sandbox.events.publishThin(

@@ -1,9 +1,11 @@
 import type Stripe from 'stripe';
+import { type Context } from '../context.js';
 import { p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { changeAccount, requireAccount } from './account-state.js';
 import { deauthorize } from './accounts.js';
+import { ensureBankAccount } from './external-accounts.js';
 
 /** What a test or a demo does to a connected account from outside. */
 export const accountsControl: Resource = {
@@ -13,7 +15,7 @@ export const accountsControl: Resource = {
       'POST',
       '/_control/accounts/:id/onboard',
       {},
-      (ctx, _params, { id }) => changeAccount(ctx, requireAccount(ctx, id), finishOnboarding),
+      (ctx, _params, { id }) => completeOnboarding(ctx, id),
       'public',
     ),
     /** Sets what is due, pending or wrong, and restricts. With `current_deadline` the restriction comes when that time is reached. */
@@ -66,12 +68,15 @@ export const accountsControl: Resource = {
   ],
 };
 
-/** Everything asked for is provided and verified. */
-export function finishOnboarding(state: Parameters<Parameters<typeof changeAccount>[2]>[0]): void {
-  state.onboarded = true;
-  state.extraDue = [];
-  state.overdue = false;
-  state.deadline = null;
-  state.errors = [];
-  state.pendingVerification = [];
+/** Everything asked for is provided and verified, a bank account for payouts included. */
+export function completeOnboarding(ctx: Context, id: string): Stripe.Account {
+  return changeAccount(ctx, requireAccount(ctx, id), (state) => {
+    ensureBankAccount(ctx.on(id));
+    state.onboarded = true;
+    state.extraDue = [];
+    state.overdue = false;
+    state.deadline = null;
+    state.errors = [];
+    state.pendingVerification = [];
+  });
 }

@@ -15,6 +15,7 @@ import {
   requireAccount,
   stateOf,
 } from './account-state.js';
+import { externalAccountParam, replaceBankAccount } from './external-accounts.js';
 
 const capabilities = p.record(p.hash({ requested: p.boolean() }));
 const details = {
@@ -25,7 +26,7 @@ const details = {
   default_currency: p.string(),
   documents: p.any(),
   email: p.string(),
-  external_account: p.any(),
+  external_account: externalAccountParam.clearable(),
   groups: p.any(),
   individual: p.record(p.any()),
   metadata: p.metadata(),
@@ -212,7 +213,10 @@ function apply(ctx: Context, account: Stripe.Account, params: Details): void {
     for (const path of leaves(fields)) met.add(`${name}.${path}`);
   }
   if (params.tos_acceptance) for (const path of leaves(params.tos_acceptance)) met.add(`tos_acceptance.${path}`);
-  if (params.external_account !== undefined) met.add('external_account');
+  if (params.external_account) {
+    met.add('external_account');
+    replaceBankAccount(ctx.on(account.id), params.external_account);
+  }
   state.provided = [...met];
   if (params.business_type) account.business_type = params.business_type;
   if (params.email !== undefined) account.email = params.email;
@@ -227,7 +231,16 @@ function apply(ctx: Context, account: Stripe.Account, params: Details): void {
       ...(date !== undefined && { date: Number(date) }),
     };
   }
-  if (params.settings) account.settings = mergeDeep(account.settings!, params.settings) as Stripe.Account.Settings;
+  if (params.settings) {
+    account.settings = mergeDeep(account.settings!, params.settings) as Stripe.Account.Settings;
+    // Forms carry numbers as text.
+    const schedule = account.settings.payouts?.schedule as Record<string, unknown> | undefined;
+    for (const name of ['delay_days', 'monthly_anchor'])
+      if (schedule && typeof schedule[name] === 'string')
+        schedule[name] = schedule[name] === 'minimum' ? 2 : Number(schedule[name]);
+    if (schedule && Array.isArray(schedule['monthly_payout_days']))
+      schedule['monthly_payout_days'] = schedule['monthly_payout_days'].map(Number);
+  }
   account.metadata = mergeMetadata(account.metadata ?? {}, params.metadata);
   for (const [name, { requested }] of Object.entries(params.capabilities ?? {})) {
     if (requested === true) state.requested[name] ??= ctx.now;

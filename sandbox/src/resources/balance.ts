@@ -5,6 +5,7 @@ import { listPage } from '../list.js';
 import { inRange, listParams, p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
+import { delayDays } from './payout-schedule.js';
 
 /** The platform's Connect application, as objects made on its behalf name it. */
 export const applicationId = 'ca_local';
@@ -21,9 +22,11 @@ export interface Posting {
   description?: string | null;
   /** What is deducted from the gross, positive; negative gives a fee back. */
   fees?: Stripe.BalanceTransaction.FeeDetail[];
-  /** Unix seconds; default two days on, at midnight UTC. Money taken out is taken at once. */
+  /** Unix seconds; by default at midnight UTC, as many days on as the account's payout schedule says. Money taken out is taken at once. */
   availableOn?: number;
   reportingCategory?: string;
+  /** Set for what an automatic payout books for itself: it is not to go out with the next one. */
+  outsidePayouts?: boolean;
 }
 
 const categories: Record<string, string> = {
@@ -48,6 +51,8 @@ interface BalanceState {
   available: Record<string, number>;
   /** Days on which something becomes available and work is planned already. */
   planned: Record<string, true>;
+  /** By currency, ids of what is available and has not gone out with an automatic payout. */
+  unpaid: Record<string, string[]>;
 }
 
 function stateOf(ctx: Context): BalanceState {
@@ -55,6 +60,7 @@ function stateOf(ctx: Context): BalanceState {
   state.pending ??= {};
   state.available ??= {};
   state.planned ??= {};
+  state.unpaid ??= {};
   return state as BalanceState;
 }
 
@@ -73,7 +79,7 @@ export function postBalanceTransaction(ctx: Context, posting: Posting): Stripe.B
   const { type, amount, currency, source, description = null, fees = [] } = posting;
   const fee = fees.reduce((sum, detail) => sum + detail.amount, 0);
   const net = amount - fee;
-  const soon = (Math.floor(ctx.now / day) + 3) * day;
+  const soon = (Math.floor(ctx.now / day) + delayDays(ctx.platform.table('account').get(ctx.account))) * day;
   const availableOn = posting.availableOn ?? (net < 0 ? ctx.now : soon);
   const available = availableOn <= ctx.now;
   const state = stateOf(ctx);
@@ -96,8 +102,12 @@ export function postBalanceTransaction(ctx: Context, posting: Posting): Stripe.B
     status: available ? 'available' : 'pending',
     type,
   });
-  // Money that skips the wait (`pm_card_bypassPending`) is there at once, and that is told at once.
-  if (available && net > 0 && posting.availableOn !== undefined) ctx.emit('balance.available', balanceOf(ctx));
+  if (available && !posting.outsidePayouts) (state.unpaid[currency] ??= []).push(transaction.id);
+  if (available && net > 0 && !posting.outsidePayouts) {
+    // A payment that skips the wait (`pm_card_bypassPending`) is told at once; what comes back is no news.
+    if (type === 'charge' || type === 'payment') ctx.emit('balance.available', balanceOf(ctx));
+    ctx.sandbox.hook('balanceAvailable', ctx);
+  }
   if (!available && !state.planned[availableOn]) {
     state.planned[availableOn] = true;
     ctx.schedule(availableOn, 'balance.available', String(availableOn));
@@ -134,6 +144,19 @@ export function availableBalance(ctx: Context, currency: string): number {
   return stateOf(ctx).available[currency] ?? 0;
 }
 
+/** Currencies in which the account has held anything. */
+export function availableCurrencies(ctx: Context): string[] {
+  return Object.keys(stateOf(ctx).available);
+}
+
+/** Ids of what has become available since the last automatic payout; they go out with the next, which is now. */
+export function takeUnpaid(ctx: Context, currency: string): string[] {
+  const state = stateOf(ctx);
+  const taken = state.unpaid[currency] ?? [];
+  state.unpaid[currency] = [];
+  return taken;
+}
+
 /** Balance and balance transactions. {@link https://docs.stripe.com/api/balance_transactions} */
 export const balance: Resource = {
   expandable: ['balance_transaction', 'failure_balance_transaction', 'source'],
@@ -145,9 +168,11 @@ export const balance: Resource = {
         transaction.status = 'available';
         add(state.pending, transaction.currency, -transaction.net);
         add(state.available, transaction.currency, transaction.net);
+        (state.unpaid[transaction.currency] ??= []).push(transaction.id);
       }
       delete state.planned[ref];
       ctx.emit('balance.available', balanceOf(ctx));
+      ctx.sandbox.hook('balanceAvailable', ctx);
     },
   },
   routes: [
@@ -174,7 +199,8 @@ export const balance: Resource = {
             (row) =>
               inRange(row.created, created) &&
               (currency === undefined || row.currency === currency) &&
-              (source === undefined || row.source === source) &&
+              // Stripe does not find a dispute's entries by the dispute, although they name it.
+              (source === undefined || (row.source === source && !source.startsWith('du_'))) &&
               (type === undefined || row.type === type) &&
               (inPayout === null || inPayout.has(row.id)),
           );

@@ -10,7 +10,7 @@ import { fullShipping, inRange, listParams, mergeMetadata, p, shapes } from '../
 import { type Resource } from '../resource.js';
 import { html, route } from '../router.js';
 import { search, searchParams } from '../search.js';
-import { type Decline, type TestMethod } from '../test-methods.js';
+import { type Decline } from '../test-methods.js';
 import { createApplicationFee } from './application-fees.js';
 import { applicationId, postBalanceTransaction } from './balance.js';
 import { behaviourOf } from './payment-methods.js';
@@ -95,7 +95,7 @@ function detailsOf(
       },
     };
   }
-  const { us_bank_account: ach, sepa_debit: sepa, au_becs_debit: becs } = method;
+  const { us_bank_account: ach, sepa_debit: sepa, au_becs_debit: becs, bacs_debit: bacs } = method;
   if (ach) {
     const { account_holder_type, account_type, bank_name, fingerprint, last4, routing_number } = ach;
     return {
@@ -114,6 +114,10 @@ function detailsOf(
   if (sepa) {
     const { bank_code, branch_code, country, fingerprint, last4 } = sepa;
     return { type: 'sepa_debit', sepa_debit: { bank_code, branch_code, country, fingerprint, last4, mandate: null } };
+  }
+  if (bacs) {
+    const { fingerprint, last4, sort_code } = bacs;
+    return { type: 'bacs_debit', bacs_debit: { fingerprint, last4, mandate: null, sort_code } };
   }
   return {
     type: 'au_becs_debit',
@@ -238,13 +242,6 @@ export function settleCharge(ctx: Context, charge: Stripe.Charge): void {
   });
   charge.balance_transaction = transaction.id;
   ctx.sandbox.hook('chargeSettled', ctx, charge);
-}
-
-/** What follows a successful charge by itself: a dispute, when the test method asks for one. */
-export function afterSuccess(ctx: Context, charge: Stripe.Charge): void {
-  const { dispute }: Partial<TestMethod> = behaviourOf(ctx, charge.payment_method);
-  if (dispute && ctx.sandbox.does('dispute.create'))
-    ctx.schedule(ctx.sandbox.clock.unpinned() + 0.2, 'dispute.create', charge.id);
 }
 
 /** Charges. {@link https://docs.stripe.com/api/charges} */

@@ -3,9 +3,11 @@ import { type Context } from '../context.js';
 import { cardError, invalid, StripeError } from '../errors.js';
 import { randomText } from '../ids.js';
 import { idOf } from '../objects.js';
+import { type Params } from '../params.js';
 import { type IntentChange } from '../resource.js';
 import { type Decline } from '../test-methods.js';
-import { afterSuccess, createCharge, settleCharge } from './charges.js';
+import { createCharge, settleCharge } from './charges.js';
+import { createMandate, endMandate, type mandateData, mandateOf } from './mandates.js';
 import { attachMethod, behaviourOf, declineFields, type MethodState } from './payment-methods.js';
 
 /** What the sandbox remembers of an intent besides the object. */
@@ -18,12 +20,15 @@ export interface IntentState {
   authenticated: boolean;
   /** Made by an invoice: books at once, never asks for a return URL. */
   internal: boolean;
+  /** The customer's agreement to be debited, as given with this confirmation; or the mandate that says so. */
+  mandateData: Params<{ data: typeof mandateData }>['data'];
+  mandate: string | null;
 }
 
 export const intentState = (ctx: Context, id: string): Partial<IntentState> => ctx.secret<IntentState>(id);
 
 /** Days until a bank debit is through. {@link https://docs.stripe.com/payments/ach-direct-debit#payment-confirmation} */
-const debitDays: Record<string, number> = { us_bank_account: 4, au_becs_debit: 3, sepa_debit: 5 };
+const debitDays: Record<string, number> = { us_bank_account: 4, au_becs_debit: 3, sepa_debit: 5, bacs_debit: 3 };
 
 /** Holds of card payments end after seven days. {@link https://docs.stripe.com/payments/place-a-hold-on-a-payment-method} */
 const holdSeconds = 7 * 86_400;
@@ -161,13 +166,13 @@ function finish(ctx: Context, intent: Stripe.PaymentIntent, charge: Stripe.Charg
   const later = intent.capture_method === 'automatic_async';
   if (!later) settleCharge(ctx, charge);
   ctx.emit('charge.succeeded', charge);
+  ctx.sandbox.hook('chargeSucceeded', ctx, charge);
   ctx.emit('payment_intent.succeeded', intent);
   if (later) {
     const at = testClockOf(ctx, intent) === null ? ctx.sandbox.clock.exact() : ctx.sandbox.clock.unpinned();
     ctx.schedule(at + ctx.sandbox.options.settleMs / 1000, 'charge.settle', charge.id);
   }
   tell(ctx, intent, 'succeeded');
-  afterSuccess(ctx, charge);
 }
 
 /** `setup_future_usage` ties the method to the customer; without a customer it is spent. */
@@ -184,10 +189,14 @@ function debit(ctx: Context, intent: Stripe.PaymentIntent, method: Stripe.Paymen
   const charge = createCharge(ctx, intent, method, 'pending');
   intent.latest_charge = charge.id;
   intent.status = 'processing';
+  const mandate = mandateFor(ctx, intent, method);
+  const details = charge.payment_method_details as unknown as Record<string, { mandate?: string }> | null;
+  if (details?.[method.type]) details[method.type]!.mandate = mandate;
   keepMethod(ctx, intent, method);
   ctx.emit('charge.pending', charge);
   ctx.emit('payment_intent.processing', intent);
   tell(ctx, intent, 'processing');
+  if (behaviourOf(ctx, method.id).debit === 'never') return;
   ctx.schedule(
     ctx.now + (debitDays[method.type] ?? 4) * 86_400,
     'payment_intent.debit',
@@ -196,12 +205,23 @@ function debit(ctx: Context, intent: Stripe.PaymentIntent, method: Stripe.Paymen
   );
 }
 
+/** The mandate that this debit is made under: the one named, the one there is, or a new one from what the customer agreed to now. */
+function mandateFor(ctx: Context, intent: Stripe.PaymentIntent, method: Stripe.PaymentMethod): string {
+  const state = intentState(ctx, intent.id);
+  const { mandate, mandateData: data = null } = state;
+  if (mandate) return ctx.table('mandate').require(mandate, 'mandate').id;
+  const known = data === null ? mandateOf(ctx, method.id) : null;
+  if (known?.status === 'active') return known.id;
+  const once = intent.setup_future_usage === null && state.internal !== true;
+  return createMandate(ctx, method, data, once ? { amount: intent.amount, currency: intent.currency } : null).id;
+}
+
 /** The bank has answered. */
 export function finishDebit(ctx: Context, intent: Stripe.PaymentIntent): void {
   const charge = ctx.table('charge').get(idOf(intent.latest_charge) ?? '');
   if (intent.status !== 'processing' || !charge) return;
   const method = ctx.table('payment_method').require(idOf(intent.payment_method) ?? '');
-  const { debit: outcome, debitFailure } = behaviourOf(ctx, method.id);
+  const { debit: outcome, debitFailure, endsMandate } = behaviourOf(ctx, method.id);
   if (outcome === 'fails' && debitFailure) {
     charge.status = 'failed';
     charge.paid = false;
@@ -209,6 +229,8 @@ export function finishDebit(ctx: Context, intent: Stripe.PaymentIntent): void {
     charge.failure_code = debitFailure.code;
     charge.failure_message = debitFailure.message;
     charge.receipt_url = null;
+    const details = charge.payment_method_details as unknown as Record<string, { mandate?: string }>;
+    if (endsMandate) endMandate(ctx, details[method.type]?.mandate ?? '');
     fail(ctx, intent, method, debitFailure, charge);
     return;
   }
@@ -217,8 +239,6 @@ export function finishDebit(ctx: Context, intent: Stripe.PaymentIntent): void {
   charge.captured = true;
   charge.amount_captured = charge.amount;
   finish(ctx, intent, charge);
-  if (outcome === 'disputed' && ctx.sandbox.does('dispute.create'))
-    ctx.schedule(ctx.now + 86_400, 'dispute.create', charge.id);
 }
 
 /** Takes the authorised money, all or a part. {@link https://docs.stripe.com/api/payment_intents/capture} */
@@ -234,9 +254,9 @@ export function capture(ctx: Context, intent: Stripe.PaymentIntent, amount: numb
   intent.status = 'succeeded';
   settleCharge(ctx, charge);
   ctx.emit('charge.captured', charge, { before });
+  ctx.sandbox.hook('chargeSucceeded', ctx, charge);
   ctx.emit('payment_intent.succeeded', intent);
   tell(ctx, intent, 'succeeded');
-  afterSuccess(ctx, charge);
 }
 
 const cancelable = new Set([
@@ -253,7 +273,11 @@ export function cancel(
   intent: Stripe.PaymentIntent,
   reason: Stripe.PaymentIntent.CancellationReason | null,
 ): void {
-  if (!cancelable.has(intent.status) || (intent.status === 'processing' && reason !== 'automatic')) {
+  const charge = ctx.table('charge').get(idOf(intent.latest_charge) ?? '');
+  // Of what is on its way to a bank only ACH can be called back. {@link https://docs.stripe.com/payments/ach-direct-debit#cancel}
+  const processing = intent.status === 'processing';
+  const callable = charge?.payment_method_details?.type === 'us_bank_account';
+  if (!cancelable.has(intent.status) || (processing && !callable)) {
     throw unexpected(
       ctx,
       intent,
@@ -267,8 +291,16 @@ export function cancel(
   intent.next_action = null;
   intent.amount_capturable = 0;
   delete intentState(ctx, intent.id).challenge;
-  if (held) {
-    const charge = ctx.table('charge').require(idOf(intent.latest_charge) ?? '');
+  if (processing && charge) {
+    Object.assign(charge, {
+      status: 'failed',
+      paid: false,
+      captured: false,
+      receipt_url: null,
+    } satisfies Partial<Stripe.Charge>);
+    ctx.emit('charge.failed', charge);
+  }
+  if (held && charge) {
     const before = JSON.parse(JSON.stringify(charge)) as object;
     charge.amount_refunded = charge.amount;
     charge.refunded = true;

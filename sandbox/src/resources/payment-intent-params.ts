@@ -1,4 +1,5 @@
 import { type Params, p, shapes } from '../params.js';
+import { mandateData } from './mandates.js';
 import { methodData } from './payment-methods.js';
 
 const shipping = p.hash({
@@ -28,7 +29,7 @@ const confirming = {
   confirmation_token: p.string(),
   error_on_requires_action: p.boolean(),
   mandate: p.string(),
-  mandate_data: p.any(),
+  mandate_data: mandateData.clearable(),
   off_session: p.oneOf(p.boolean(), p.enum('one_off', 'recurring')),
   radar_options: p.any(),
   return_url: p.string(),

@@ -9,6 +9,7 @@ import { stateOf } from './account-state.js';
 import { applicationId } from './balance.js';
 import { attempt, checkMethod, intentState, unexpected } from './payment-intent-flow.js';
 import { type ConfirmIntent, type CreateIntent } from './payment-intent-params.js';
+import { mandateOf } from './mandates.js';
 import { createMethod, type methodData, type MethodState, resolveMethod } from './payment-methods.js';
 
 type Intent = Stripe.PaymentIntent;
@@ -23,8 +24,14 @@ const capabilityOf: Record<string, string> = {
   us_bank_account: 'us_bank_account_ach_payments',
   sepa_debit: 'sepa_debit_payments',
   au_becs_debit: 'au_becs_debit_payments',
+  bacs_debit: 'bacs_debit_payments',
 };
-const currencyOf: Record<string, string> = { us_bank_account: 'usd', sepa_debit: 'eur', au_becs_debit: 'aud' };
+const currencyOf: Record<string, string> = {
+  us_bank_account: 'usd',
+  sepa_debit: 'eur',
+  au_becs_debit: 'aud',
+  bacs_debit: 'gbp',
+};
 
 /** The kinds of method an account can take in a currency. The platform itself can take all. */
 export function methodTypes(ctx: Context, currency: string): string[] {
@@ -100,6 +107,7 @@ function methodOptions(
     us_bank_account: { verification_method: 'automatic' },
     sepa_debit: {},
     au_becs_debit: {},
+    bacs_debit: {},
   };
   return Object.fromEntries(
     types.map((type) => [type, { ...defaults[type], ...(given?.[type] as object | undefined) }]),
@@ -226,13 +234,15 @@ function checkAttempt(
     );
   }
   const { setUp = false } = ctx.secret<MethodState>(method.id);
-  if (
-    method.type !== 'card' &&
-    !internal &&
-    !setUp &&
-    params.mandate_data === undefined &&
-    params.mandate === undefined
-  ) {
+  const named =
+    params.mandate === undefined ? mandateOf(ctx, method.id) : ctx.table('mandate').require(params.mandate, 'mandate');
+  if (named?.status === 'inactive' && !params.mandate_data)
+    throw invalid(
+      'The provided mandate is invalid and can not be used for the payment intent.',
+      'mandate',
+      'payment_intent_mandate_invalid',
+    );
+  if (method.type !== 'card' && !internal && !setUp && !params.mandate_data && params.mandate === undefined) {
     throw invalid(
       'This PaymentIntent requires a mandate, but no existing mandate was found. Ensure the customer has accepted the mandate and provide that acceptance with the mandate_data parameter.',
       'mandate_data',
@@ -284,6 +294,8 @@ export function confirmIntent(
   if (params.capture_method) intent.capture_method = params.capture_method;
   const state = intentState(ctx, intent.id);
   state.returnUrl = params.return_url ?? null;
+  if (params.mandate_data) state.mandateData = params.mandate_data;
+  if (params.mandate !== undefined) state.mandate = params.mandate;
   state.offSession = params.off_session !== undefined && params.off_session !== false;
   if (current !== null && current !== method.id) delete state.authenticated;
   const customer = idOf(intent.customer);

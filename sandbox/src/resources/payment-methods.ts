@@ -17,6 +17,8 @@ export interface MethodState {
   setUp: boolean;
   /** Charged without a customer, or detached: it may not be used again. */
   spent: boolean;
+  /** The mandate for debits to come. */
+  mandate: string;
 }
 
 const billing = p.hash({
@@ -26,7 +28,7 @@ const billing = p.hash({
   phone: p.string().clearable(),
   tax_id: p.string().clearable(),
 });
-const types = ['card', 'us_bank_account', 'sepa_debit', 'au_becs_debit'] as const;
+const types = ['card', 'us_bank_account', 'sepa_debit', 'au_becs_debit', 'bacs_debit'] as const;
 
 /** `payment_method_data` of intents and the parameters of creation are the same. */
 export const methodData = {
@@ -52,6 +54,7 @@ export const methodData = {
   }),
   sepa_debit: p.hash({ iban: p.string().required() }),
   au_becs_debit: p.hash({ account_number: p.string().required(), bsb_number: p.string().required() }),
+  bacs_debit: p.hash({ account_number: p.string().required(), sort_code: p.string().required() }),
   // What Stripe.js adds of its own.
   guid: p.string(),
   muid: p.string(),
@@ -126,6 +129,10 @@ function detailsOf(method: TestMethod, data: MethodData, now: number): Partial<S
           last4: method.last4,
         },
       };
+    case 'bacs_debit':
+      return {
+        bacs_debit: { fingerprint, last4: method.last4, sort_code: data.bacs_debit?.sort_code ?? '108800' },
+      };
     case 'au_becs_debit':
       return {
         au_becs_debit: { bsb_number: data.au_becs_debit?.bsb_number ?? '000000', fingerprint, last4: method.last4 },
@@ -180,7 +187,11 @@ export function createMethod(ctx: Context, data: MethodData): Stripe.PaymentMeth
     return insertMethod(ctx, found.name, found.method, data);
   }
   const number =
-    data.us_bank_account?.account_number ?? data.sepa_debit?.iban ?? data.au_becs_debit?.account_number ?? '';
+    data.us_bank_account?.account_number ??
+    data.sepa_debit?.iban ??
+    data.au_becs_debit?.account_number ??
+    data.bacs_debit?.account_number ??
+    '';
   const found = testMethodByNumber(type, number);
   return insertMethod(ctx, found.name, found.method, data);
 }

@@ -9,6 +9,7 @@ import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { type Decline } from '../test-methods.js';
 import { applicationId } from './balance.js';
+import { createMandate, mandateData } from './mandates.js';
 import { methodTypes } from './payment-intents.js';
 import {
   attachMethod,
@@ -25,11 +26,12 @@ type Intent = Stripe.SetupIntent;
 interface SetupState {
   challenge: string;
   returnUrl: string | null;
+  mandateData: Params<{ data: typeof mandateData }>['data'];
 }
 
 const confirming = {
   confirmation_token: p.string(),
-  mandate_data: p.any(),
+  mandate_data: mandateData.clearable(),
   return_url: p.string(),
   use_stripe_sdk: p.boolean(),
 };
@@ -200,32 +202,14 @@ function succeed(ctx: Context, intent: Intent, method: Stripe.PaymentMethod): vo
   ctx.secret<MethodState>(method.id).setUp = true;
   const customer = idOf(intent.customer);
   if (customer !== null) attachMethod(ctx, method, customer);
-  if (method.type !== 'card') intent.mandate = mandateFor(ctx, method).id;
+  if (method.type !== 'card') {
+    const { mandateData: data = null } = ctx.secret<SetupState>(intent.id);
+    intent.mandate = createMandate(ctx, method, data, null).id;
+  }
   intent.status = 'succeeded';
   record(ctx, intent, method, 'succeeded', null);
   ctx.emit('setup_intent.succeeded', intent);
   ctx.sandbox.hook('setupSucceeded', ctx, intent);
-}
-
-function mandateFor(ctx: Context, method: Stripe.PaymentMethod): Stripe.Mandate {
-  return ctx.table('mandate').insert({
-    id: newId('mandate'),
-    object: 'mandate',
-    customer_acceptance: {
-      accepted_at: ctx.now,
-      online: { ip_address: '127.0.0.1', user_agent: 'local-stripe' },
-      type: 'online',
-    },
-    livemode: false,
-    multi_use: {},
-    payment_method: method.id,
-    payment_method_details: {
-      type: method.type,
-      ...(method.type === 'us_bank_account' ? { us_bank_account: {} } : {}),
-    },
-    status: 'active',
-    type: 'multi_use',
-  });
 }
 
 /** @throws StripeError 402 when the bank declined, 400 when it cannot be confirmed */
@@ -268,6 +252,7 @@ export function confirmSetupIntent(
   intent.payment_method = method.id;
   const { decline, declinesOnlyCharges, authentication } = behaviourOf(ctx, method.id);
   const state = ctx.secret<SetupState>(intent.id);
+  if (params.mandate_data) state.mandateData = params.mandate_data;
   if (authentication) {
     state.challenge = randomText(24);
     state.returnUrl = params.return_url ?? null;
@@ -353,7 +338,7 @@ function visible(ctx: Context, intent: Intent): object {
 
 /** Setup intents. {@link https://docs.stripe.com/api/setup_intents} */
 export const setupIntents: Resource = {
-  expandable: ['setup_intent', 'latest_attempt', 'mandate', 'single_use_mandate'],
+  expandable: ['setup_intent', 'latest_attempt'],
   routes: [
     route('POST', '/v1/setup_intents', createParams, (ctx, params) => {
       const intent = createSetupIntent(ctx, params);
@@ -446,7 +431,6 @@ export const setupIntents: Resource = {
           (attempt) => inRange(attempt.created, created),
         ),
     ),
-    route('GET', '/v1/mandates/:id', {}, (ctx, _params, { id }) => ctx.table('mandate').require(id, 'mandate')),
     route(
       'POST',
       '/_control/setup_intents/:id/authenticate',

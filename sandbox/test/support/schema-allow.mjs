@@ -24,6 +24,21 @@ export const allowed = [
     why: 'The former name of /v1/balance_transactions, which Stripe still answers and older SDKs use.',
   },
   {
+    on: /^POST \/v1\/files$/,
+    at: /^request \/file/,
+    why: 'An upload travels as a part of a multipart body; the types describe what the SDK takes to make one.',
+  },
+  {
+    on: /^(GET|POST) \/v1\/(charges|application_fees)\/[^/]+\/refunds?$/,
+    at: /^request: the SDK knows no such call$/,
+    why: 'Where `charge.refunds.url` points to, and the way older SDKs refund.',
+  },
+  {
+    on: /^GET \/v1\/files\/[^/]+\/contents$/,
+    at: /^request: the SDK knows no such call$/,
+    why: "Where a file's `url` points to: a download and no call of the API.",
+  },
+  {
     on: /^GET \/v2\//,
     at: /^request \/page: unknown$/,
     why: "The SDK follows `next_page_url` as it is; what stands in its query is the server's own business.",
