@@ -215,9 +215,26 @@ describe('account events', () => {
     });
     expect(await local.stripe.accounts.retrieve(id)).toMatchObject({
       charges_enabled: true,
-      requirements: { currently_due: ['individual.verification.document'], past_due: [] },
+      requirements: {
+        currently_due: ['individual.verification.document'],
+        past_due: [],
+        current_deadline: now + 7 * 86_400,
+      },
+    });
+    const v2 = async () =>
+      (await local.stripe.v2.core.accounts.retrieve(id, { include: ['requirements'] })).requirements!;
+    expect((await v2()).summary!.minimum_deadline).toEqual({
+      status: 'currently_due',
+      time: new Date((now + 7 * 86_400) * 1000).toISOString(),
     });
     await local.control('/advance', { seconds: 8 * 86_400 });
+    expect((await v2()).summary!.minimum_deadline.status).toBe('past_due');
+    const [told] = (await local.stripe.events.list({ type: 'account.updated' }, { stripeAccount: id })).data;
+    expect(told!.data.previous_attributes).toMatchObject({
+      charges_enabled: true,
+      payouts_enabled: true,
+      requirements: { past_due: [], disabled_reason: null },
+    });
     const late = await local.stripe.accounts.retrieve(id);
     expect(late).toMatchObject({
       charges_enabled: false,
@@ -227,8 +244,12 @@ describe('account events', () => {
       (await failure(local.stripe.paymentIntents.create({ amount: 1000, currency: 'usd' }, { stripeAccount: id })))
         .statusCode,
     ).toBe(400);
-    await local.control(`/accounts/${id}/onboard`, {});
-    expect((await local.stripe.accounts.retrieve(id)).charges_enabled).toBe(true);
+    await local.stripe.accounts.update(id, { individual: { verification: { document: { front: 'file_front' } } } });
+    expect(await local.stripe.accounts.retrieve(id)).toMatchObject({
+      charges_enabled: true,
+      payouts_enabled: true,
+      requirements: { currently_due: [], past_due: [], current_deadline: null, disabled_reason: null },
+    });
   });
 
   test('the last a platform hears of an account is that it left', async () => {

@@ -100,6 +100,39 @@ test('reordering is seeded', async () => {
   expect(names()).not.toEqual(Array.from({ length: 12 }, (_, i) => `${i}`));
 });
 
+test('a seed drops and duplicates the same deliveries again', async () => {
+  const outcome = async (seed: number): Promise<string[]> => {
+    await local.control('/deliveries/faults', { drop: 0.4, duplicate: 0.4, hold: true, seed });
+    for (let i = 0; i < 20; i++) await local.stripe.customers.create({ name: `${seed}-${i}` });
+    const { data } = await local.control<{ data: { id: string; state: string; event: string }[] }>('/deliveries');
+    const events = new Map(data.map(({ event: id }, i) => [id, i]));
+    local.sandbox.deliveries.clear();
+    return data.map(({ state, event: id }) => `${state} ${events.get(id)}`);
+  };
+  const first = await outcome(11);
+  expect(first.some((line) => line.startsWith('dropped'))).toBe(true);
+  expect(first.length).toBeGreaterThan(20);
+  expect(await outcome(11)).toEqual(first);
+  expect(await outcome(12)).not.toEqual(first);
+});
+
+test('a delay holds every first attempt back', async () => {
+  await local.control('/deliveries/faults', { delay_ms: 300, seed: 3 });
+  const before = Date.now();
+  for (let i = 0; i < 8; i++) await local.stripe.customers.create({});
+  await hook.until((posted) => posted.length === 8);
+  expect(Date.now() - before).toBeGreaterThan(100);
+});
+
+test('what waits for its next attempt is signed with the secrets of that moment', async () => {
+  hook.answers.push(500);
+  await local.stripe.customers.create({});
+  await hook.until((posted) => posted.length === 1);
+  const { secrets } = await local.control<{ secrets: string[] }>(`/endpoints/${endpoint}/roll_secret`, {});
+  await hook.until((posted) => posted.length === 2);
+  for (const key of secrets) event(hook.posted[1]!, key);
+});
+
 test('an endpoint hears only what it subscribed to, and the platform only of itself', async () => {
   const other = await aListener();
   await local.stripe.webhookEndpoints.create({ url: other.url, enabled_events: ['customer.deleted'], connect: true });

@@ -117,6 +117,7 @@ function merchant(account: Stripe.Account, state: AccountState): Stripe.V2.Core.
   const statuses = { active: 'active', inactive: 'restricted', pending: 'pending' } as const;
   const capabilities: Record<string, { status: string; status_details: { code: string; resolution: string }[] }> = {};
   for (const [name, status] of Object.entries(account.capabilities ?? {}) as [string, keyof typeof statuses][]) {
+    if (!isMerchantCapability(name)) continue;
     capabilities[v2Capability(name)] = {
       status: statuses[status],
       status_details:
@@ -135,6 +136,9 @@ function merchant(account: Stripe.Account, state: AccountState): Stripe.V2.Core.
     capabilities: capabilities,
   };
 }
+
+/** v1's `transfers` belongs to recipients in v2. */
+const isMerchantCapability = (name: string): boolean => name !== 'transfers';
 
 function defaultsOf(account: Stripe.Account, state: AccountState): Stripe.V2.Core.Account.Defaults {
   return {
@@ -161,7 +165,7 @@ function requirementsOf(account: Stripe.Account, state: AccountState): Stripe.V2
   } = account.requirements!;
   const status = (field: string) =>
     past?.includes(field) ? 'past_due' : current?.includes(field) ? 'currently_due' : 'eventually_due';
-  const capabilities = Object.keys(state.requested).map(v2Capability);
+  const capabilities = Object.keys(state.requested).filter(isMerchantCapability).map(v2Capability);
   const entries = [...new Set([...(past ?? []), ...(current ?? []), ...(eventual ?? []), ...(pending ?? [])])].map(
     (field) => ({
       awaiting_action_from: pending?.includes(field) ? ('stripe' as const) : ('user' as const),

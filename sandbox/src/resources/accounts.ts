@@ -203,21 +203,29 @@ type Details = Params<typeof details>;
 /** Takes over what an update or a creation says, and notes which requirements that meets. */
 function apply(ctx: Context, account: Stripe.Account, params: Details): void {
   const state = stateOf(ctx, account.id);
-  const met = new Set(state.provided);
+  const given = new Set<string>();
   for (const [name, fields] of Object.entries({
     business_profile: params.business_profile,
     company: params.company,
     individual: params.individual,
     representative: params.individual,
   })) {
-    for (const path of leaves(fields)) met.add(`${name}.${path}`);
+    for (const path of leaves(fields)) given.add(`${name}.${path}`);
   }
-  if (params.tos_acceptance) for (const path of leaves(params.tos_acceptance)) met.add(`tos_acceptance.${path}`);
+  if (params.tos_acceptance) for (const path of leaves(params.tos_acceptance)) given.add(`tos_acceptance.${path}`);
   if (params.external_account) {
-    met.add('external_account');
+    given.add('external_account');
     replaceBankAccount(ctx.on(account.id), params.external_account);
   }
-  state.provided = [...met];
+  state.provided = [...new Set([...state.provided, ...given])];
+  // `individual.verification.document` is met by its `.front`.
+  const isMet = (field: string): boolean => [...given].some((path) => path === field || path.startsWith(`${field}.`));
+  state.extraEventually = state.extraEventually.filter((field) => !isMet(field));
+  if (state.extraDue.some(isMet)) {
+    state.extraDue = state.extraDue.filter((field) => !isMet(field));
+    state.errors = state.errors.filter(({ requirement }) => !isMet(requirement));
+    if (state.extraDue.length === 0) Object.assign(state, { overdue: false, deadline: null });
+  }
   if (params.business_type) account.business_type = params.business_type;
   if (params.email !== undefined) account.email = params.email;
   if (params.default_currency) account.default_currency = params.default_currency.toLowerCase();

@@ -108,9 +108,9 @@ export const webhookEndpoints: Resource = {
       (ctx, { secret, finish }, { id }) => {
         const state = ctx.secret<EndpointState>(id);
         if (!state.secrets) throw invalid(`No such endpoint: '${id}'`, 'id');
-        state.secrets = finish
-          ? state.secrets.slice(0, 1)
-          : [secret ?? ctx.sandbox.newSigningSecret(), ...state.secrets];
+        // In place: what waits for its next attempt is signed with the secrets of that moment.
+        if (finish) state.secrets.length = 1;
+        else state.secrets.unshift(secret ?? ctx.sandbox.newSigningSecret());
         return { id, secrets: state.secrets };
       },
       'public',
