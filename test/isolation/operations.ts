@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import {
+  getNamedType,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  isLeafType,
+  isObjectType,
+  isRequiredArgument,
+} from 'graphql';
+import { type Role } from '../support/tokens.js';
+
+/** The ids that a client may name, of one tenant; or of nobody. */
+export interface Ids {
+  readonly tenant: string;
+  readonly customer: number;
+  readonly contract: number;
+  readonly invoice: number;
+  readonly paymentMethod: string;
+  readonly subscription: string;
+  readonly payment: string;
+  readonly webhookEvent: string;
+  readonly stripePaymentMethod: string;
+}
+
+type Variables = Record<string, unknown>;
+
+export interface Operation {
+  readonly who: readonly Role[];
+  /**
+   * What it is asked with: one set of variables for each way of naming something.
+   * @param ids what is named
+   * @param own what belongs to whoever asks, to name the one thing together with the other
+   */
+  readonly asked?: (ids: Ids, own: Ids) => Variables[];
+}
+
+const staff: readonly Role[] = ['admin', 'billing', 'viewer'];
+const billing: readonly Role[] = ['admin', 'billing'];
+const admin: readonly Role[] = ['admin'];
+const platform: readonly Role[] = ['platform_admin'];
+const input = (fields: Variables) => ({ input: fields });
+const key = () => ({ idempotencyKey: randomUUID() });
+
+/** Every operation of the schema. A new one fails the tests until it stands here, with who may use it and what can be named in it. */
+export const operations: Readonly<Record<string, Operation>> = {
+  'Query.viewer': { who: [...staff, 'platform_admin'] },
+  'Query.stripeConfig': { who: staff },
+  'Query.customer': { who: staff, asked: ({ customer }) => [{ id: customer }] },
+  'Query.customers': { who: staff },
+  'Query.invoice': { who: staff, asked: ({ invoice }) => [{ id: invoice }] },
+  'Query.invoices': { who: staff, asked: ({ customer }) => [{}, { filter: { customerId: customer } }] },
+  'Query.contract': { who: staff, asked: ({ contract }) => [{ id: contract }] },
+  'Query.contracts': { who: staff, asked: ({ customer }) => [{}, { filter: { customerId: customer } }] },
+  'Query.paymentMethods': { who: staff, asked: ({ customer }) => [{ customerId: customer }] },
+  'Query.payment': { who: staff, asked: ({ payment }) => [{ id: payment }] },
+  'Query.payments': {
+    who: staff,
+    asked: ({ customer, invoice, subscription }) => [
+      {},
+      { filter: { customerId: customer } },
+      { filter: { invoiceId: invoice } },
+      { filter: { subscriptionId: subscription } },
+    ],
+  },
+  'Query.subscription': { who: staff, asked: ({ subscription }) => [{ id: subscription }] },
+  'Query.subscriptions': {
+    who: staff,
+    asked: ({ customer, contract }) => [{}, { filter: { customerId: customer } }, { filter: { contractId: contract } }],
+  },
+  'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
+  'Query.webhookEvents': { who: staff },
+  'Query.auditLog': { who: admin },
+  'Query.platform': { who: platform },
+
+  'Mutation.createConnectAccount': {
+    who: admin,
+    asked: () => [input({ email: 'owner@nord.example', country: 'DE', ...key() })],
+  },
+  'Mutation.createAccountLink': { who: admin, asked: () => [input({})] },
+  'Mutation.syncConnectAccount': { who: billing },
+  'Mutation.disconnectAccount': { who: admin },
+  'Mutation.updateApplicationFee': {
+    who: platform,
+    asked: ({ tenant }) => [input({ tenantId: tenant, percent: '99', fixed: 1 })],
+  },
+  'Mutation.createPaymentIntent': {
+    who: billing,
+    asked: ({ invoice, customer, paymentMethod }, own) => [
+      input({ invoiceId: invoice, ...key() }),
+      input({ customerId: customer, amount: 1_000, currency: 'usd', ...key() }),
+      input({
+        customerId: own.customer,
+        amount: 1_000,
+        currency: 'usd',
+        paymentMethodId: paymentMethod,
+        confirm: true,
+        ...key(),
+      }),
+      input({ invoiceId: own.invoice, paymentMethodId: paymentMethod, confirm: true, offSession: true, ...key() }),
+    ],
+  },
+  'Mutation.capturePayment': { who: billing, asked: ({ payment }) => [input({ paymentId: payment, ...key() })] },
+  'Mutation.cancelPayment': { who: billing, asked: ({ payment }) => [input({ paymentId: payment })] },
+  'Mutation.createSetupIntent': { who: billing, asked: ({ customer }) => [input({ customerId: customer, ...key() })] },
+  'Mutation.attachPaymentMethod': {
+    who: billing,
+    asked: ({ customer, stripePaymentMethod }, own) => [
+      input({ customerId: customer, stripePaymentMethodId: 'pm_card_visa' }),
+      input({ customerId: own.customer, stripePaymentMethodId: stripePaymentMethod }),
+    ],
+  },
+  'Mutation.setDefaultPaymentMethod': {
+    who: billing,
+    asked: ({ paymentMethod }) => [input({ paymentMethodId: paymentMethod })],
+  },
+  'Mutation.detachPaymentMethod': {
+    who: billing,
+    asked: ({ paymentMethod }) => [input({ paymentMethodId: paymentMethod })],
+  },
+  'Mutation.replayWebhookEvent': { who: admin, asked: ({ webhookEvent }) => [input({ id: webhookEvent })] },
+};
+
+/** The names of all operations that a schema has, as they stand in the table. */
+export function operationsOf(schema: GraphQLSchema): string[] {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  return roots.flatMap((root) => Object.keys(root?.getFields() ?? {}).map((field) => `${root!.name}.${field}`));
+}
+
+/** A document for an operation that asks for all there is, some levels deep. */
+export function documentOf(schema: GraphQLSchema, name: string): string {
+  const [root = '', field = ''] = name.split('.');
+  const { args, type } = (
+    schema.getType(root) as { getFields(): Record<string, GraphQLField<unknown, unknown>> }
+  ).getFields()[field]!;
+  const declared = args.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ');
+  const passed = args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
+  return `${root.toLowerCase()} ${declared && `(${declared})`} { ${field} ${passed && `(${passed})`} ${selection(getNamedType(type), 3)} }`;
+}
+
+function selection(type: GraphQLNamedType, depth: number): string {
+  if (!isObjectType(type)) return '';
+  const fields = Object.values(type.getFields()).flatMap((field) => {
+    if (field.args.some(isRequiredArgument)) return [];
+    const named = getNamedType(field.type);
+    if (isLeafType(named)) return [field.name];
+    // A list within a list multiplies what is read; the first level shows whose it is.
+    const isList = /Connection$/.test(named.name);
+    if (depth === 0 || (isList && depth < 2)) return [];
+    return [`${field.name} ${selection(named, isList ? depth : depth - 1)}`];
+  });
+  return fields.length ? `{ ${fields.join(' ')} }` : '{ __typename }';
+}
