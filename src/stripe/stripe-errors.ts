@@ -92,6 +92,7 @@ const ownWords = {
   unknown: 'Stripe did not answer clearly. What was asked for may or may not have happened; it is being found out.',
   disconnected: 'The Stripe account is not connected to this platform any more.',
   limited: 'Too many requests to Stripe at the moment.',
+  missing: 'Stripe has no such object on this account.',
   conflict: 'This request was sent to Stripe before with other parameters.',
 } as const;
 
@@ -145,6 +146,8 @@ function ofStripe(error: Stripe.errors.StripeError, call: CallState): StripeFail
   const field = known?.field ?? fieldOf(error.param);
   if (known?.code === 'ACCOUNT_DISCONNECTED') return no(known.code, ownWords.disconnected);
   if (known?.code === 'STRIPE_UNAVAILABLE') return no(known.code, ownWords.unavailable);
+  // Stripe says when an id is one of another account; nobody may learn that here.
+  if (known?.code === 'NOT_FOUND') return no(known.code, ownWords.missing, field ? { field } : {});
   if (known) return no(known.code, publicMessage(error), field ? { field } : {});
   if (error instanceof errors.StripePermissionError) return no('STRIPE_REJECTED', 'Stripe does not permit this.');
   if (clientParams.has(error.param ?? '')) return no('BAD_USER_INPUT', publicMessage(error), { field });
