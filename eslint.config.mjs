@@ -5,7 +5,9 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],
-    languageOptions: { parserOptions: { project: ['./tsconfig.json', './sandbox/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.json', './sandbox/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       eqeqeq: 'error',
       'no-console': 'error',
@@ -18,7 +20,7 @@ export default tseslint.config(
   },
   {
     // Resolvers and entities need their classes at run time for the decorators' metadata.
-    files: ["src/**/*.resolver.ts", "src/**/*.entity.ts", "src/**/*.types.ts"],
+    files: ['src/**/*.resolver.ts', 'src/**/*.entity.ts', 'src/**/*.types.ts'],
     rules: { '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {

@@ -17,7 +17,7 @@ export const failpoints = [
 
 export type Failpoint = (typeof failpoints)[number];
 
-let armed: { name: string; countdown: number } | null = parse(process.env.FAILPOINT);
+const armed: { name: string; countdown: number } | null = parse(process.env.FAILPOINT);
 
 /**
  * Kills the process with SIGKILL where `FAILPOINT=<name>[:<nth time>]` says so; otherwise does nothing. A kill, not an exception:
