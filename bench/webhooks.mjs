@@ -55,9 +55,18 @@ class Contender {
 async function main() {
   const template = await cluster.seeded('bench_webhooks', webhookSeed, say);
   const pgbench = await findPgbench();
-  if (!pgbench) say('There is no pgbench here (Debian: apt-get install postgresql-contrib); a loop in node takes its place, and is slower.');
+  if (!pgbench)
+    say(
+      'There is no pgbench here (Debian: apt-get install postgresql-contrib); a loop in node takes its place, and is slower.',
+    );
 
-  const wanted = options.only?.split(',') ?? ['ours', 'sync-engine', 'express-insert', 'pgbench', ...(quick ? [] : ['ours-2'])];
+  const wanted = options.only?.split(',') ?? [
+    'ours',
+    'sync-engine',
+    'express-insert',
+    'pgbench',
+    ...(quick ? [] : ['ours-2']),
+  ];
   const contenders = [];
   for (const name of wanted) contenders.push(await makers[name](template, pgbench));
 
@@ -67,7 +76,9 @@ async function main() {
       const result = await measure(contender);
       contender.runs.push(result);
       const drained = result.drained ? `, drained ${whole(result.drained)}/s` : '';
-      say(`${i}/${rounds}  ${contender.name.padEnd(16)} ${whole(result.rate).padStart(7)}/s${drained}  p99 ${round(result.p99, 1)} ms`);
+      say(
+        `${i}/${rounds}  ${contender.name.padEnd(16)} ${whole(result.rate).padStart(7)}/s${drained}  p99 ${round(result.p99, 1)} ms`,
+      );
     }
   }
   for (const contender of contenders) await verify(contender);
@@ -88,7 +99,9 @@ ${text.join('\n\n')}
 
 \`${verdict}\``;
   const written = !options.only && (await record('webhooks', { quick, text: report }));
-  say(`\n${report}\n\n${written ? 'Written to bench/RESULTS.md' : 'Not written: bench/RESULTS.md has a full run'}; ${round((performance.now() - started) / 60_000, 1)} minutes.\n${verdict}`);
+  say(
+    `\n${report}\n\n${written ? 'Written to bench/RESULTS.md' : 'Not written: bench/RESULTS.md has a full run'}; ${round((performance.now() - started) / 60_000, 1)} minutes.\n${verdict}`,
+  );
 }
 
 async function warmUp(contender) {
@@ -156,7 +169,8 @@ async function verify({ name, database, sent }) {
       `select count(*) as stored, count(*) filter (where status = 'PROCESSED') as processed, count(*) filter (where attempts > 1) as retried
        from stripe_webhook_events`,
     );
-    if (stored !== sent || processed !== sent) throw new Error(`${name}: ${sent} events were answered, ${stored} stored, ${processed} processed.`);
+    if (stored !== sent || processed !== sent)
+      throw new Error(`${name}: ${sent} events were answered, ${stored} stored, ${processed} processed.`);
     // The last change of payment n is that of the last event about it.
     const [wrong] = await one(
       `select count(*) from payments p join invoices i on i.tenant_id = p.tenant_id and i.id = p.invoice_id,
@@ -167,7 +181,9 @@ async function verify({ name, database, sent }) {
       [sent, epoch],
     );
     if (wrong) throw new Error(`${name}: ${wrong} payments do not show their last event.`);
-    say(`${name}: all ${whole(sent)} events stored once and processed${retried ? `, ${retried} of them not at the first try` : ''}; every payment and invoice shows its last event.`);
+    say(
+      `${name}: all ${whole(sent)} events stored once and processed${retried ? `, ${retried} of them not at the first try` : ''}; every payment and invoice shows its last event.`,
+    );
   }
   if (name === 'sync-engine') {
     const [rows] = await one('select count(*) from stripe.payment_intents');
@@ -190,7 +206,17 @@ function comparison(contenders, by) {
       pids.length ? `${round(memory.now)} / ${round(memory.peak)}` : '–',
     ];
   });
-  const header = ['server', 'answered/s', 'to pgbench', 'drained/s', 'p50 ms', 'p99 ms', 'node µs', 'PostgreSQL µs', 'MB now / peak'];
+  const header = [
+    'server',
+    'answered/s',
+    'to pgbench',
+    'drained/s',
+    'p50 ms',
+    'p99 ms',
+    'node µs',
+    'PostgreSQL µs',
+    'MB now / peak',
+  ];
   return table(header, rows);
 }
 
@@ -201,7 +227,15 @@ async function growth(ours) {
     await fill(ours, stored);
     const runs = [];
     for (let i = 0; i < 3; i++) runs.push(await measure(ours));
-    rows.push([whole(stored), whole(medianOf(runs, 'rate')), whole(medianOf(runs, 'drained')), round(medianOf(runs, 'p99'), 1), round(medianOf(runs, 'nodeCpu')), round(medianOf(runs, 'postgresCpu')), round(memoryOf(ours.pids).now)]);
+    rows.push([
+      whole(stored),
+      whole(medianOf(runs, 'rate')),
+      whole(medianOf(runs, 'drained')),
+      round(medianOf(runs, 'p99'), 1),
+      round(medianOf(runs, 'nodeCpu')),
+      round(medianOf(runs, 'postgresCpu')),
+      round(memoryOf(ours.pids).now),
+    ]);
     say(`${whole(stored)} stored: ${rows.at(-1)[1]}/s, drained ${rows.at(-1)[2]}/s`);
   }
   return `With so many events stored before (one process):\n\n${table(['stored', 'answered/s', 'drained/s', 'p99 ms', 'node µs', 'PostgreSQL µs', 'MB'], rows)}`;
@@ -242,25 +276,46 @@ const makers = {
   'sync-engine': async () => {
     const database = await cluster.create('measured_sync_engine');
     // Its migrations want to be those of the superuser `postgres`.
-    const server = await startPeer('sync-engine', { DATABASE_URL: cluster.superuserUrl(database), WEBHOOK_SECRET: secrets.webhook });
-    return new Contender('sync-engine', 'stripe-sync-engine 0.48', { urls: [server.url], path: '/webhook', pids: [server.pid], database });
+    const server = await startPeer('sync-engine', {
+      DATABASE_URL: cluster.superuserUrl(database),
+      WEBHOOK_SECRET: secrets.webhook,
+    });
+    return new Contender('sync-engine', 'stripe-sync-engine 0.48', {
+      urls: [server.url],
+      path: '/webhook',
+      pids: [server.pid],
+      database,
+    });
   },
   'express-insert': async () => {
     const database = await cluster.create('measured_express_insert');
-    const server = await startPeer('express-insert', { DATABASE_URL: cluster.ownerUrl(database), WEBHOOK_SECRET: secrets.webhook });
-    return new Contender('express-insert', 'express + constructEvent + insert', { urls: [server.url], path: '/webhook', pids: [server.pid], database });
+    const server = await startPeer('express-insert', {
+      DATABASE_URL: cluster.ownerUrl(database),
+      WEBHOOK_SECRET: secrets.webhook,
+    });
+    return new Contender('express-insert', 'express + constructEvent + insert', {
+      urls: [server.url],
+      path: '/webhook',
+      pids: [server.pid],
+      database,
+    });
   },
   pgbench: async (template, program) => {
     const database = await cluster.create('measured_pgbench', template);
     const answer = (time) => pgbenchInserts(program, cluster, database, time, epoch);
-    return new Contender('pgbench', program ? 'pgbench, 32 clients' : 'node loop, 32 clients', { pids: [], answer, database });
+    return new Contender('pgbench', program ? 'pgbench, 32 clients' : 'node loop, 32 clients', {
+      pids: [],
+      answer,
+      database,
+    });
   },
 };
 
 async function ours(name, label, template, processes) {
   const database = await cluster.create(`measured_${name.replace('-', '_')}`, template);
   const servers = [];
-  for (let i = 1; i <= processes; i++) servers.push(await startOurs({ name: `${name}.${i}`, databaseUrl: cluster.appUrl(database) }));
+  for (let i = 1; i <= processes; i++)
+    servers.push(await startOurs({ name: `${name}.${i}`, databaseUrl: cluster.appUrl(database) }));
   return new Contender(name, label, {
     urls: servers.map(({ url }) => url),
     path: '/api/stripe/webhook',

@@ -60,7 +60,10 @@ export class Cluster {
   /** An empty database that belongs to the migrating role; one of that name is thrown away. */
   async create(database, template = 'template1') {
     await this.sql('postgres', `drop database if exists ${database} with (force)`);
-    await this.sql('postgres', `create database ${database} owner psa_migrator template ${template} strategy file_copy`);
+    await this.sql(
+      'postgres',
+      `create database ${database} owner psa_migrator template ${template} strategy file_copy`,
+    );
     return database;
   }
 
@@ -70,7 +73,11 @@ export class Cluster {
    * @returns its name
    */
   async seeded(name, seed, say) {
-    const version = createHash('sha256').update(seed).update(await migrations()).digest('hex').slice(0, 10);
+    const version = createHash('sha256')
+      .update(seed)
+      .update(await migrations())
+      .digest('hex')
+      .slice(0, 10);
     const database = `${name}_${version}`;
     const { rows } = await this.sql('postgres', 'select datname from pg_database where datname ^@ $1', [`${name}_`]);
     if (rows.some(({ datname }) => datname === database)) return database;

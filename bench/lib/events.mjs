@@ -96,12 +96,16 @@ export function eventBody(number, run, epoch) {
             psa_tenant_id: tenantId(payment % world.tenants),
             psa_invoice_number: `INV-${payment}`,
             psa_contract: 'Managed services, gold',
-            psa_note: 'Monthly agreement: 25 workstations, 3 servers, off-site backup, e-mail security and on-site support up to four hours. Questions to your account manager, please; the invoice lists each line with its quantity and its unit price.',
+            psa_note:
+              'Monthly agreement: 25 workstations, 3 servers, off-site backup, e-mail security and on-site support up to four hours. Questions to your account manager, please; the invoice lists each line with its quantity and its unit price.',
           },
           next_action: null,
           on_behalf_of: null,
           payment_method: `pm_bench${String(payment).padStart(16, '0')}`,
-          payment_method_configuration_details: { id: 'pmc_1BenchConfiguration0000', parent: 'pmc_1BenchParent0000000000' },
+          payment_method_configuration_details: {
+            id: 'pmc_1BenchConfiguration0000',
+            parent: 'pmc_1BenchParent0000000000',
+          },
           payment_method_options: {
             card: { installments: null, mandate_options: null, network: null, request_three_d_secure: 'automatic' },
             link: { persistent_token: null },
@@ -114,7 +118,14 @@ export function eventBody(number, run, epoch) {
           review: null,
           setup_future_usage: null,
           shipping: {
-            address: { city: 'Springfield', country: 'US', line1: '742 Evergreen Terrace', line2: 'Suite 100', postal_code: '62704', state: 'IL' },
+            address: {
+              city: 'Springfield',
+              country: 'US',
+              line1: '742 Evergreen Terrace',
+              line2: 'Suite 100',
+              postal_code: '62704',
+              state: 'IL',
+            },
             carrier: null,
             name: `Customer ${payment % 10_000}`,
             phone: '+12175550100',
@@ -131,7 +142,10 @@ export function eventBody(number, run, epoch) {
       },
       livemode: false,
       pending_webhooks: 1,
-      request: { id: `req_${run}${number.toString(36).padStart(8, '0')}`, idempotency_key: `psa-${paymentId(payment)}` },
+      request: {
+        id: `req_${run}${number.toString(36).padStart(8, '0')}`,
+        idempotency_key: `psa-${paymentId(payment)}`,
+      },
       type: failed ? 'payment_intent.payment_failed' : 'payment_intent.processing',
     },
     null,

@@ -94,7 +94,8 @@ async function drive({ urls, connections, requests, seconds }) {
                 (status, body) => {
                   times.push(performance.now() - now);
                   bytes += body.length;
-                  if (status !== 200 || isError(body)) return reject(new Error(`${status}: ${body.toString().slice(0, 500)}`));
+                  if (status !== 200 || isError(body))
+                    return reject(new Error(`${status}: ${body.toString().slice(0, 500)}`));
                   step();
                 },
                 reject,
@@ -128,13 +129,17 @@ const isError = (body) => body.subarray(0, 64).includes(errorMark);
 
 function post(url, path, headers, body) {
   const lines = Object.entries({ host: new URL(url).host, ...headers, 'content-length': Buffer.byteLength(body) });
-  return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
+  );
 }
 
 function requestsOf(job) {
   const [url] = job.urls;
   if (job.kind === 'graphql') {
-    return job.requests.map(({ headers, body }) => post(url, '/graphql', { 'content-type': 'application/json', ...headers }, body));
+    return job.requests.map(({ headers, body }) =>
+      post(url, '/graphql', { 'content-type': 'application/json', ...headers }, body),
+    );
   }
   return signedEvents(job).map(({ body, signature }) =>
     post(url, job.path, { 'content-type': 'application/json; charset=utf-8', 'stripe-signature': signature }, body),

@@ -26,7 +26,8 @@ export const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLo
 export function table(header, rows) {
   const lines = [header, ...rows].map((row) => row.map(String));
   const widths = header.map((_, i) => Math.max(...lines.map((row) => row[i].length)));
-  const line = (row) => `| ${row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |`;
+  const line = (row) =>
+    `| ${row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(' | ')} |`;
   const rule = `| ${widths.map((width, i) => (i ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`;
   return [line(lines[0]), rule, ...lines.slice(1).map(line)].join('\n');
 }

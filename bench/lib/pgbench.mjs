@@ -16,7 +16,13 @@ on conflict do nothing`;
 /** `pgbench`, wherever Debian and others put it. Only its client is needed, so an older one will do. */
 export async function findPgbench() {
   const versions = existsSync('/usr/lib/postgresql') ? await readdir('/usr/lib/postgresql') : [];
-  const places = ['pgbench', ...versions.sort().reverse().map((version) => `/usr/lib/postgresql/${version}/bin/pgbench`)];
+  const places = [
+    'pgbench',
+    ...versions
+      .sort()
+      .reverse()
+      .map((version) => `/usr/lib/postgresql/${version}/bin/pgbench`),
+  ];
   return places.find((place) => spawnSync(place, ['--version']).status === 0) ?? null;
 }
 
@@ -33,7 +39,21 @@ export async function pgbenchInserts(program, cluster, database, seconds, epoch)
     `\\set id random(1, 9000000000000000)\n${statement.replaceAll('ID', ':id').replace('PAYLOAD', ':payload')};\n`,
   );
   const url = new URL(cluster.appUrl(database));
-  const args = ['-n', '-M', 'prepared', '-c', '32', '-j', '2', '-T', String(seconds), '-f', script, '-D', `payload=${payload}`];
+  const args = [
+    '-n',
+    '-M',
+    'prepared',
+    '-c',
+    '32',
+    '-j',
+    '2',
+    '-T',
+    String(seconds),
+    '-f',
+    script,
+    '-D',
+    `payload=${payload}`,
+  ];
   const child = spawn(program, args, {
     env: {
       PATH: process.env.PATH,
@@ -57,7 +77,10 @@ export async function pgbenchInserts(program, cluster, database, seconds, epoch)
 
 /** The same from node, where there is no pgbench: a loop per connection, and nothing else. Somewhat slower than the real one. */
 async function clientInserts(url, payload, seconds) {
-  const clients = Array.from({ length: 32 }, () => new pg.Client({ connectionString: url, options: '-c role=app_worker' }));
+  const clients = Array.from(
+    { length: 32 },
+    () => new pg.Client({ connectionString: url, options: '-c role=app_worker' }),
+  );
   await Promise.all(clients.map((client) => client.connect()));
   const text = statement.replaceAll('ID', '$1::text').replace('PAYLOAD', '$2');
   const started = performance.now();
