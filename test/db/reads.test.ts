@@ -26,6 +26,7 @@ import {
   time,
   uuid,
 } from '../../src/db/reads/model.js';
+import { Pipeline } from '../../src/db/reads/pipeline.js';
 import { ReadDatabase, type Reads } from '../../src/db/reads/reads.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { type Money } from '../../src/shared/money.types.js';
@@ -638,7 +639,7 @@ describe('failures', () => {
     const source = '{ bill(id: 11) { number total { amount } } }';
     // No such role: the transaction is aborted before the statement is prepared.
     const doomed = fresh.tenant(tenantA);
-    Object.assign(doomed, { opening: 'set local role no_such_role' });
+    Object.assign(doomed, { scope: ['no_such_role', tenantA, 'false'] });
     const answers = await Promise.all(
       [doomed, ...Array.from({ length: 5 }, () => fresh.tenant(tenantA))].map((contextValue) =>
         graphql({ schema, source, contextValue }),
@@ -697,12 +698,13 @@ describe('failures', () => {
   });
 
   test('nothing can be written through it', async () => {
-    const fresh = reads.tenant(tenantA);
-    Object.assign(fresh, {
-      opening: `set local role app_tenant; set local app.tenant_id = '${tenantA}'; delete from customers`,
+    const pipeline = new Pipeline({ url: db.url, logger, connections: 1 });
+    const attempt = new Promise((resolve, reject) => {
+      const sql = 'delete from customers returning id';
+      void pipeline.run(['app_tenant', tenantA, 'false'], [{ sql, parameters: [], resolve, reject }]);
     });
-    const { errors } = await graphql({ schema, source: '{ bill(id: 1) { id } }', contextValue: fresh });
-    expect(errors?.[0]?.message).toMatch(/read-only transaction/);
+    await expect(attempt).rejects.toThrow(/read-only transaction/);
+    await pipeline.stop();
   });
 
   test('a tenant that is no UUID never reaches SQL', () => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type FieldNode, getNamedType, type GraphQLObjectType } from 'graphql';
 import { AppError } from '../../shared/errors.js';
 import { type Format, expression, reader } from './columns.js';
@@ -30,8 +29,6 @@ export type Target =
 /** A statement that fetches all that a field of a document asks for, and how its rows become the field's value. */
 export interface Plan {
   readonly sql: string;
-  /** Name of the prepared statement: the same SQL has the same name in every process. */
-  readonly statement: string;
   /** Values of the nested fields' arguments; they follow those of the root's. */
   readonly parameters: readonly unknown[];
   readonly assemble: (rows: readonly Cells[], target: Target) => unknown;
@@ -111,7 +108,6 @@ class Planner {
     });
     return {
       sql,
-      statement: `r${createHash('sha1').update(sql).digest('base64url').slice(0, 20)}`,
       parameters: this.nested,
       assemble: (found, { kind, ...rest }) => {
         if (kind === 'page') return new Page(found, (rest as { page: PageShape }).page, assemble, cursorOf);

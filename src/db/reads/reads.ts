@@ -2,12 +2,12 @@ import { type FieldNode, getNamedType, type GraphQLResolveInfo } from 'graphql';
 import { type Connection } from '../../shared/connection.types.js';
 import { type Logger } from '../../shared/logger.js';
 import { asUuid } from '../../shared/uuid.js';
-import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
 import { type ReadModel } from './model.js';
 import { type PageRequest, pageShape } from './page.js';
-import { Pipeline, type Statement } from './pipeline.js';
+import { Pipeline } from './pipeline.js';
 import { conditions, makePlan, type Plan, rootParameters, type Target } from './plan.js';
 import { asObjectType, variablesBelow } from './selection.js';
+import { type Scope, type Statement } from './unit.js';
 
 /** What a list is asked with: filters of the model, or fields of it that are one column. Null and undefined ask nothing. */
 type WhereOf<T extends object, Filters extends string> = { readonly [K in Filters | (keyof T & string)]?: unknown };
@@ -24,35 +24,27 @@ export interface ReadSettings {
 /** Hands out a reader per request. */
 export class ReadDatabase {
   private readonly pipeline: Pipeline;
+  private readonly livemode: 'true' | 'false';
 
-  constructor(private readonly settings: ReadSettings) {
+  constructor(settings: ReadSettings) {
+    this.livemode = settings.livemode ? 'true' : 'false';
     this.pipeline = new Pipeline({ ...settings, connections: settings.connections ?? 4 });
   }
 
   /** @param tenantId from verified token claims */
   tenant(tenantId: string): Reads {
-    return new Reads(
-      this.pipeline,
-      `set local role app_tenant; set local ${tenantSetting} = '${asUuid(tenantId)}'; ` +
-        `set local ${livemodeSetting} = '${this.settings.livemode}'; ${tuning}`,
-    );
+    return new Reads(this.pipeline, ['app_tenant', asUuid(tenantId), this.livemode]);
   }
 
   /** The platform's own people: how much, over all tenants; never who. */
   platform(): Reads {
-    return new Reads(
-      this.pipeline,
-      `set local role app_platform; set local ${livemodeSetting} = '${this.settings.livemode}'; ${tuning}`,
-    );
+    return new Reads(this.pipeline, ['app_platform', '', this.livemode]);
   }
 
   stop(): Promise<void> {
     return this.pipeline.stop();
   }
 }
-
-/** Without the first, PostgreSQL plans the first runs of a statement for their own values, and deep pages anew each time. */
-const tuning = `set local plan_cache_mode = force_generic_plan; set local statement_timeout = '10s'`;
 
 /**
  * Reads for one request. The selection set decides what is fetched; whatever is asked in the same turn (all root fields of a query)
@@ -63,7 +55,7 @@ export class Reads {
 
   constructor(
     private readonly pipeline: Pipeline,
-    private readonly opening: string,
+    private readonly scope: Scope,
   ) {}
 
   /**
@@ -112,7 +104,6 @@ export class Reads {
     return new Promise((resolve, reject) => {
       this.waiting.push({
         sql: plan.sql,
-        name: plan.statement,
         parameters: [...parameters, ...plan.parameters],
         resolve,
         reject,
@@ -125,7 +116,7 @@ export class Reads {
   private flush(): void {
     const statements = this.waiting;
     this.waiting = [];
-    void this.pipeline.run(this.opening, statements);
+    void this.pipeline.run(this.scope, statements);
   }
 }
 

@@ -1,0 +1,144 @@
+import { type Duplex } from 'node:stream';
+import pg from 'pg';
+import { type Logger } from '../../shared/logger.js';
+import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
+import { type Name, type Scope, type Statement, Unit } from './unit.js';
+
+export interface LaneSettings {
+  /** Connection string of the runtime role. */
+  readonly url: string;
+  readonly logger: Logger;
+  /** Silence in milliseconds after which a connection is given up: 15,000. */
+  readonly silenceMs?: number;
+}
+
+/**
+ * What each transaction begins with, as one prepared statement that returns nothing. In the extended protocol all that is sent up to a Sync
+ * is one transaction, so neither BEGIN nor COMMIT is needed, and what is set here ends with it. Without the generic plan PostgreSQL plans
+ * the first runs of a statement for their own values, and deep pages anew each time.
+ */
+const opening = `select 1 where concat(
+  set_config('transaction_read_only', 'on', true),
+  set_config('role', $1, true),
+  set_config('${tenantSetting}', $2, true),
+  set_config('${livemodeSetting}', $3, true),
+  set_config('plan_cache_mode', 'force_generic_plan', true),
+  set_config('statement_timeout', '10s', true)) is null`;
+
+/** Everything stays text: the reads know the types of their columns. */
+const textOnly = { getTypeParser: () => (value: string) => value };
+
+/** So many prepared statements one connection may hold; then it is replaced by a fresh one. */
+const maxPrepared = 500;
+
+/** One connection. */
+export class Lane {
+  readonly ready: Promise<unknown>;
+  /** Whether `ready` has come true. */
+  isReady = false;
+  underWay = 0;
+  private readonly client: pg.Client;
+  private readonly prepared = new Map<string, Name>();
+  private names = 0;
+  private stream: Duplex | null = null;
+  /** When the oldest transaction under way was sent, or one was answered last. */
+  private lastSign = 0;
+  private broken = false;
+  private retired = false;
+  private readonly watch: NodeJS.Timeout;
+
+  constructor(
+    private readonly settings: LaneSettings,
+    private readonly onGone: (lane: Lane) => void,
+  ) {
+    this.client = new pg.Client({
+      connectionString: settings.url,
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+      types: textOnly,
+      application_name: 'psa-payments reads',
+      pipeline: true,
+    });
+    this.client.on('error', (error: Error) => this.fail(error));
+    this.client.on('end', () => this.fail(null));
+    this.ready = this.connect();
+    // Whoever waits for it learns of it; before anybody does, it is nobody's rejection.
+    this.ready.catch(() => undefined);
+    const silenceMs = settings.silenceMs ?? 15_000;
+    this.watch = setInterval(() => {
+      if (this.underWay && performance.now() - this.lastSign > silenceMs) this.stream?.destroy();
+    }, 1_000).unref();
+  }
+
+  get isUsable(): boolean {
+    return !this.broken && !this.retired;
+  }
+
+  /** @returns the statements that may be sent again, here or elsewhere, because they were not answered */
+  run(scope: Scope, statements: readonly Statement[], mayRepeat: boolean): Promise<readonly Statement[]> {
+    if (!this.underWay++) this.lastSign = performance.now();
+    return new Promise((resolve) => {
+      const named = statements.map((statement) => ({ statement, name: this.nameOf(statement.sql) }));
+      const done = (again: readonly Statement[]) => {
+        this.underWay -= 1;
+        this.lastSign = performance.now();
+        if (this.names > maxPrepared) this.retired = true;
+        if (this.retired && !this.underWay) void this.close();
+        resolve(again);
+      };
+      const forget = (sql: string) => void this.prepared.delete(sql);
+      this.client.query(new Unit(scope, named, { mayRepeat, forget, hold: (stream) => this.hold(stream), done }));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.retired = true;
+    clearInterval(this.watch);
+    this.onGone(this);
+    await this.ready.catch(() => undefined);
+    await this.client.end().catch(() => undefined);
+  }
+
+  private async connect(): Promise<void> {
+    try {
+      await this.client.connect();
+      await this.client.query({ name: 'opening', text: opening, values: ['none', '', ''] });
+      this.isReady = true;
+    } catch (error) {
+      this.fail(error as Error);
+      throw error;
+    }
+  }
+
+  /**
+   * A name counts as prepared only once PostgreSQL has said so. Until then others send the same statement without it, since the one that
+   * prepares may yet fail. After a failure nobody knows whether the name exists, so the next one gets another.
+   */
+  private nameOf(sql: string): Name {
+    const known = this.prepared.get(sql);
+    if (known) return known.state === 'there' ? known : unnamed;
+    const name: Name = { name: `r${++this.names}`, state: 'new' };
+    this.prepared.set(sql, name);
+    return name;
+  }
+
+  /** All that is asked in one turn of the event loop leaves in one write. */
+  private hold(stream: Duplex): void {
+    this.stream = stream;
+    if (stream.writableCorked) return;
+    stream.cork();
+    setImmediate(() => stream.uncork());
+  }
+
+  private fail(error: Error | null): void {
+    if (this.broken) return;
+    this.broken = true;
+    clearInterval(this.watch);
+    this.onGone(this);
+    if (error && !this.retired) this.settings.logger.warn({ err: error }, 'A connection for reads broke');
+    this.stream?.destroy();
+  }
+}
+
+const unnamed: Name = { name: '', state: 'none' };
+
