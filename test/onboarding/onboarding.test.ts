@@ -300,14 +300,14 @@ test('a tenant that leaves takes the access with it, once', async () => {
 });
 
 test.each([
-  [{ country: 'DEU' }, 'input.country'],
-  [{ country: '12' }, 'input.country'],
-  [{ country: '' }, 'input.country'],
-  [{ country: 'BR' }, 'input.country'],
-  [{ businessName: 'x'.repeat(201) }, 'input.businessName'],
-  [{ idempotencyKey: '' }, 'input.idempotencyKey'],
-  [{ idempotencyKey: 'k'.repeat(256) }, 'input.idempotencyKey'],
-])('an account with %j is refused before anything is written', async (wrong, field) => {
+  ['three letters for a country', { country: 'DEU' }, 'input.country'],
+  ['digits for a country', { country: '12' }, 'input.country'],
+  ['nothing for a country', { country: '' }, 'input.country'],
+  ['a country without application fees', { country: 'BR' }, 'input.country'],
+  ['a name that is too long', { businessName: 'x'.repeat(201) }, 'input.businessName'],
+  ['an empty key', { idempotencyKey: '' }, 'input.idempotencyKey'],
+  ['a key that is too long', { idempotencyKey: 'k'.repeat(256) }, 'input.idempotencyKey'],
+])('an account with %s is refused before anything is written', async (_, wrong, field) => {
   expect(await refused(createMutation, { input: anInput(wrong) })).toMatchObject({ code: 'BAD_USER_INPUT', field });
   expect(await config()).toBeNull();
   expect(await app.db.query('select 1 from commands where tenant_id = $1', [tenant.id])).toEqual([]);
