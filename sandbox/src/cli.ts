@@ -1,9 +1,10 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { type Context } from './context.js';
+import { DataFile } from './data-file.js';
 import { recorder } from './record.js';
 import { createDestination } from './resources/event-destinations.js';
-import { createEndpoint } from './resources/webhook-endpoints.js';
-import { type Sandbox, type SandboxDump } from './sandbox.js';
+import { createEndpoint, type EndpointState } from './resources/webhook-endpoints.js';
+import { type Sandbox } from './sandbox.js';
 import { startSandbox } from './server.js';
 
 const usage = `local-stripe: a Stripe on this machine.
@@ -45,61 +46,48 @@ function log(line: string): void {
   process.stderr.write(`local-stripe: ${line}\n`);
 }
 
-/** The endpoints of the command line. After a restart with `--data` they are there already. */
+/**
+ * The endpoints of the command line. After a restart with `--data` they are there already, under the same ids; they take the URL and the secrets
+ * of this start.
+ */
 function registerEndpoints(sandbox: Sandbox): void {
   const url = flags['webhook-url'];
   if (!url) return;
   const ctx = sandbox.context();
-  const known = [...ctx.table('webhook_endpoint').oldestFirst()].some((endpoint) => endpoint.url === url);
-  if (known) return;
   const secret = flags['webhook-secret'];
-  const platformSecret = flags['webhook-secret-platform'] ?? secret;
-  const thin = flags['webhook-secret-thin'];
-  if (secret)
-    createEndpoint(ctx, { url, enabled_events: ['*'], connect: true, description: 'connected accounts' }, [secret]);
-  if (platformSecret)
-    createEndpoint(ctx, { url, enabled_events: ['*'], connect: false, description: 'platform' }, [platformSecret]);
-  if (thin) {
-    const events = flags['thin-events'].split(',').map((name) => name.trim());
-    createDestination(
-      ctx,
-      {
-        name: 'thin events',
-        type: 'webhook_endpoint',
-        event_payload: 'thin',
-        enabled_events: events,
-        events_from: ['@self', '@accounts'],
-        webhook_endpoint: { url },
-      },
-      [thin],
-    );
+  const roles = {
+    connect: secret,
+    platform: flags['webhook-secret-platform'] ?? secret,
+    thin: flags['webhook-secret-thin'],
+  };
+  const known = ctx.secret<Record<keyof typeof roles, string>>('command line');
+  for (const role of ['connect', 'platform', 'thin'] as const) {
+    const key = roles[role];
+    if (!key) continue;
+    const id = known[role];
+    const endpoint = id === undefined ? undefined : ctx.table('webhook_endpoint').get(id);
+    const destination = id === undefined ? undefined : ctx.table('v2.core.event_destination').get(id);
+    if (endpoint) endpoint.url = url;
+    if (destination) destination.webhook_endpoint = { url };
+    if (endpoint || destination) ctx.secret<EndpointState>(id!).secrets = [key];
+    else known[role] = register(ctx, role, url, key);
   }
 }
 
-/** Saves at most once in half a second, and when the process ends; the file is replaced in one step. */
-function keepIn(file: string, sandbox: Sandbox): () => void {
-  let dirty: NodeJS.Timeout | null = null;
-  const save = (): void => {
-    if (dirty) clearTimeout(dirty);
-    dirty = null;
-    writeFileSync(`${file}.new`, JSON.stringify(sandbox.dump()), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
-  };
-  sandbox.onChange = () => {
-    dirty ??= setTimeout(save, 500);
-  };
-  return save;
-}
-
-function readData(file: string): SandboxDump | null {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+function register(ctx: Context, role: 'connect' | 'platform' | 'thin', url: string, key: string): string {
+  if (role !== 'thin') {
+    const description = role === 'connect' ? 'connected accounts' : 'platform';
+    return createEndpoint(ctx, { url, enabled_events: ['*'], connect: role === 'connect', description }, [key]).id;
   }
-  return JSON.parse(text) as SandboxDump;
+  const thin = {
+    name: 'thin events',
+    type: 'webhook_endpoint' as const,
+    event_payload: 'thin' as const,
+    enabled_events: flags['thin-events'].split(',').map((name) => name.trim()),
+    events_from: ['@self', '@accounts'],
+    webhook_endpoint: { url },
+  };
+  return createDestination(ctx, thin, [key]).id;
 }
 
 async function main(): Promise<void> {
@@ -107,7 +95,6 @@ async function main(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const dump = flags.data ? readData(flags.data) : null;
   const running = await startSandbox({
     port: Number(flags.port),
     keys: flags.key,
@@ -117,16 +104,17 @@ async function main(): Promise<void> {
     ...(flags['retry-schedule'] && { delivery: { retrySchedule: flags['retry-schedule'].split(',').map(Number) } }),
   });
   const { sandbox } = running;
-  if (dump) sandbox.load(dump);
+  const data = flags.data ? new DataFile(flags.data, sandbox) : null;
+  data?.read();
   registerEndpoints(sandbox);
   sandbox.onReset = () => registerEndpoints(sandbox);
-  const save = flags.data ? keepIn(flags.data, sandbox) : () => undefined;
+  data?.follow();
 
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    save();
+    data?.save();
     void running.stop().then(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
@@ -141,5 +129,6 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   log(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
+  // The server may be listening already.
+  process.exit(1);
 });

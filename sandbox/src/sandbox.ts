@@ -5,12 +5,12 @@ import { StripeError } from './errors.js';
 import { Events } from './events.js';
 import { Expander } from './expand.js';
 import { Faults } from './faults.js';
-import { Idempotency, type StoredAnswer } from './idempotency.js';
+import { Idempotency } from './idempotency.js';
 import { newId, randomText } from './ids.js';
 import { type Observer } from './record.js';
 import { type Hooks, type Resource } from './resource.js';
 import { Router } from './router.js';
-import { type PartitionDump, Store } from './store.js';
+import { type PartitionRecord, Store } from './store.js';
 
 /** The API version whose shapes the sandbox speaks. */
 export const apiVersion = '2026-10-28.endive';
@@ -39,15 +39,13 @@ export interface LoggedRequest {
   error: string | null;
 }
 
-/** Everything that is to be kept over a restart. */
-export interface SandboxDump {
-  platform: string;
-  offset: number;
-  partitions: PartitionDump[];
-  due: ReturnType<Scheduler['all']>;
-  deliveries: Delivery[];
-  idempotency: [string, { fingerprint: string; at: number; answer: StoredAnswer | null }][];
-}
+/** A piece of what is to be kept over a restart. */
+export type StateRecord =
+  | { kind: 'sandbox'; format: 1; platform: string; offset: number; due: ReturnType<Scheduler['all']> }
+  | PartitionRecord
+  | { kind: 'deliveries'; deliveries: Delivery[] }
+  | { kind: 'idempotency'; entries: ReturnType<Idempotency['dump']> }
+  | { kind: 'end' };
 
 /** One Stripe with one platform: all parts, and the state. No network here, so a test may drive it directly. */
 export class Sandbox {
@@ -191,25 +189,44 @@ export class Sandbox {
     if (this.requests.length > 400) this.requests.splice(0, 200);
   }
 
-  dump(): SandboxDump {
-    return {
-      platform: this.platform,
-      offset: this.clock.offset,
-      partitions: this.store.dump(),
-      due: this.scheduler.all(),
-      deliveries: this.deliveries.dump(),
-      idempotency: this.idempotency.dump(),
-    };
+  /** The whole state, piece by piece. Dials are not part of it, nor is the log of what was done. */
+  *records(): Generator<StateRecord> {
+    const { platform, clock, scheduler } = this;
+    yield { kind: 'sandbox', format: 1, platform, offset: clock.offset, due: scheduler.all() };
+    yield* this.store.records();
+    for (const delivery of this.deliveries.dump()) yield { kind: 'deliveries', deliveries: [delivery] };
+    for (const entry of this.idempotency.dump()) yield { kind: 'idempotency', entries: [entry] };
+    yield { kind: 'end' };
   }
 
-  load(dump: SandboxDump): void {
+  /** Takes over a state that was written before. @throws Error when it is not whole; the sandbox is then of no use any more */
+  load(records: Iterable<StateRecord>): void {
     this.scheduler.clear();
-    this.store = new Store(dump.platform);
-    this.store.load(dump.partitions);
-    this.clock.offset = dump.offset;
-    this.idempotency.load(dump.idempotency);
-    this.deliveries.load(dump.deliveries);
-    for (const due of dump.due) this.scheduler.schedule(due);
+    let last = '';
+    const deliveries: Delivery[] = [];
+    for (const record of records) {
+      last = record.kind;
+      switch (record.kind) {
+        case 'sandbox':
+          if (record.format !== 1) throw new Error('it was written by another version');
+          this.store = new Store(record.platform);
+          this.clock.offset = record.offset;
+          for (const due of record.due) this.scheduler.schedule(due);
+          break;
+        case 'deliveries':
+          deliveries.push(...record.deliveries);
+          break;
+        case 'idempotency':
+          this.idempotency.load(record.entries);
+          break;
+        case 'end':
+          break;
+        default:
+          this.store.take(record);
+      }
+    }
+    if (last !== 'end') throw new Error('it has no end');
+    this.deliveries.load(deliveries);
   }
 
   /** A secret for a webhook endpoint. */

@@ -111,9 +111,9 @@ export class Partition {
     return state as Partial<T>;
   }
 
-  dump(): PartitionDump {
+  /** Everything of this account, for whoever wants to look at it. */
+  dump(): { tables: Record<string, { id: string }[]>; hidden: Record<string, Record<string, unknown>> } {
     return {
-      account: this.account,
       tables: Object.fromEntries([...this.tables].map(([name, table]) => [name, [...table.oldestFirst()]])),
       hidden: Object.fromEntries(this.hidden),
     };
@@ -125,21 +125,39 @@ export class Partition {
     );
   }
 
-  static load(dump: PartitionDump): Partition {
-    const partition = new Partition(dump.account);
-    for (const [name, rows] of Object.entries(dump.tables)) {
-      const table = partition.table(name as ObjectName) as unknown as Table<{ id: string }>;
-      for (const row of rows) table.insert(row);
-    }
-    for (const [id, state] of Object.entries(dump.hidden)) partition.hidden.set(id, state);
-    return partition;
+  /** Everything of this account, in pieces of a size that can be written one by one. */
+  *records(): Generator<PartitionRecord> {
+    const { account } = this;
+    // Also when there is nothing in it: the account exists.
+    yield { kind: 'partition', account };
+    for (const [name, table] of this.tables)
+      for (const rows of chunks(table.oldestFirst())) yield { kind: 'rows', account, table: name, rows };
+    for (const states of chunks(this.hidden)) yield { kind: 'hidden', account, states };
+  }
+
+  take(record: PartitionRecord): void {
+    if (record.kind === 'rows') {
+      const table = this.table(record.table) as unknown as Table<{ id: string }>;
+      for (const row of record.rows) table.insert(row);
+    } else if (record.kind === 'hidden') for (const [id, state] of record.states) this.hidden.set(id, state);
   }
 }
 
-export interface PartitionDump {
-  account: string;
-  tables: Record<string, { id: string }[]>;
-  hidden: Record<string, Record<string, unknown>>;
+/** A piece of an account's state. */
+export type PartitionRecord =
+  | { kind: 'partition'; account: string }
+  | { kind: 'rows'; account: string; table: ObjectName; rows: { id: string }[] }
+  | { kind: 'hidden'; account: string; states: [string, Record<string, unknown>][] };
+
+function* chunks<T>(items: Iterable<T>): Generator<T[]> {
+  let chunk: T[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < 200) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 /** All accounts: the platform's own partition and one per connected account. */
@@ -164,12 +182,12 @@ export class Store {
     return this.partitions.values();
   }
 
-  dump(): PartitionDump[] {
-    return [...this.partitions.values()].map((partition) => partition.dump());
+  *records(): Generator<PartitionRecord> {
+    for (const partition of this.partitions.values()) yield* partition.records();
   }
 
-  load(dumps: PartitionDump[]): void {
-    this.partitions.clear();
-    for (const dump of dumps) this.partitions.set(dump.account, Partition.load(dump));
+  take(record: PartitionRecord): void {
+    const partition = this.partitions.get(record.account) ?? this.add(record.account);
+    partition.take(record);
   }
 }

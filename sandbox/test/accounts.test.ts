@@ -228,7 +228,7 @@ describe('account events', () => {
       time: new Date((now + 7 * 86_400) * 1000).toISOString(),
     });
     await local.control('/advance', { seconds: 8 * 86_400 });
-    expect((await v2()).summary!.minimum_deadline.status).toBe('past_due');
+    expect((await v2()).summary!.minimum_deadline).toMatchObject({ status: 'past_due' });
     const [told] = (await local.stripe.events.list({ type: 'account.updated' }, { stripeAccount: id })).data;
     expect(told!.data.previous_attributes).toMatchObject({
       charges_enabled: true,

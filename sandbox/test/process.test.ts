@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,6 +70,64 @@ describe('the program', () => {
     const second = await start('--data', file);
     expect(await second.stripe.customers.retrieve(customer.id)).toMatchObject({ name: 'kept' });
     expect((await second.stripe.customers.create({ name: 'kept' }, { idempotencyKey: 'kept' })).id).toBe(customer.id);
+    await rm(folder, { recursive: true });
+  });
+
+  test('keeps what was written when it is killed, and goes on where it was: clock, due work, deliveries', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'local-stripe-'));
+    const file = join(folder, 'state.json');
+    const flags = ['--data', file, '--webhook-url', hook.url, '--retry-schedule', '30', '--webhook-secret'];
+    const first = await start(...flags, 'whsec_old');
+    const { id: account } = await first.stripe.accounts.create({ country: 'US', type: 'standard' });
+    const own = { stripeAccount: account };
+    const control = (url: string, path: string, body: object) =>
+      fetch(`${url}/_control${path}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      }).then((response) => response.json() as Promise<{ now: number }>);
+    await control(first.url, `/accounts/${account}/onboard`, {});
+    await control(first.url, '/advance', { seconds: 40 * 86_400 });
+    await control(first.url, '/deliveries/hold', {});
+    const intent = await first.stripe.paymentIntents.create(
+      {
+        amount: 1000,
+        currency: 'usd',
+        payment_method: 'pm_card_visa',
+        confirm: true,
+        automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      },
+      own,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    hook.posted.splice(0);
+    first.child.kill('SIGKILL');
+    await first.stopped;
+    // What was being written aside at that moment is of no interest.
+    await writeFile(`${file}.new`, '{"kind":"sandbox","for');
+    const second = await start(...flags, 'whsec_new');
+    expect(await second.stripe.paymentIntents.retrieve(intent.id, {}, own)).toMatchObject({ status: 'succeeded' });
+    const now = await control(second.url, '/advance', { seconds: 3 * 86_400 });
+    expect(now.now).toBeGreaterThan(Date.now() / 1000 + 42 * 86_400);
+    expect((await second.stripe.payouts.list({}, own)).data).toMatchObject([{ amount: 941 }]);
+    await control(second.url, '/deliveries/release', {});
+    await hook.until(() => hook.types().includes('payout.paid') && hook.types().includes('payment_intent.succeeded'));
+    const paid = hook.posted.find(({ body }) => body.includes('payout.paid'))!;
+    expect(verifies(second.stripe, paid.body, paid.signature, 'whsec_new')).toBe(true);
+    expect((await second.stripe.webhookEndpoints.list()).data).toHaveLength(2);
+    await rm(folder, { recursive: true });
+  });
+
+  test('refuses a file that is not its own, and leaves it alone', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'local-stripe-'));
+    const file = join(folder, 'state.json');
+    for (const text of ['hello', '{"kind":"sandbox","format":1,"platform":"acct_1","offset":0,"due":[]}\n']) {
+      await writeFile(file, text);
+      const child = spawn(process.execPath, [program, '--port', '0', '--data', file], { stdio: 'pipe' });
+      started.push(child);
+      expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(1);
+      expect(await readFile(file, 'utf8')).toBe(text);
+    }
     await rm(folder, { recursive: true });
   });
 
