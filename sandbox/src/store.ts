@@ -7,6 +7,8 @@ import { type ObjectName, type ObjectTypes } from './objects.js';
 export class Table<T extends { id: string }> {
   private readonly rows = new Map<string, T>();
   private order: string[] = [];
+  /** Everything before this place in the order is gone: whoever always drops the oldest must not walk over all that was dropped before. */
+  private head = 0;
   private readonly indexes = new Map<string, Map<unknown, Set<string>>>();
 
   constructor(readonly object: ObjectName) {}
@@ -35,22 +37,25 @@ export class Table<T extends { id: string }> {
 
   delete(id: string): void {
     if (!this.rows.delete(id)) return;
+    while (this.head < this.order.length && !this.rows.has(this.order[this.head]!)) this.head++;
     // The order keeps a hole until there are many: a delete must not cost the length of the list.
-    if (this.order.length > 64 && this.order.length > this.rows.size * 2)
+    if (this.order.length > 64 && this.order.length > this.rows.size * 2) {
       this.order = this.order.filter((key) => this.rows.has(key));
+      this.head = 0;
+    }
   }
 
   /** Oldest first. */
   *oldestFirst(): Generator<T> {
-    for (const id of this.order) {
-      const row = this.rows.get(id);
+    for (let i = this.head; i < this.order.length; i++) {
+      const row = this.rows.get(this.order[i]!);
       if (row) yield row;
     }
   }
 
   /** Newest first, as lists are. */
   *newestFirst(): Generator<T> {
-    for (let i = this.order.length - 1; i >= 0; i--) {
+    for (let i = this.order.length - 1; i >= this.head; i--) {
       const row = this.rows.get(this.order[i]!);
       if (row) yield row;
     }
