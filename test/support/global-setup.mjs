@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { embeddedRoles, prepareDatabase, prepareRoles, urlFor, withClient } from '../../dist/dev/database.js';
 import { startPostgres } from '../../dist/dev/postgres.js';
+import { startRecording } from '../../sandbox/test/support/schema-recording.mjs';
 import { grantRuntimeRoles } from '../../dist/src/db/grants.js';
 import { migrateUp } from '../../dist/src/db/migrator.js';
 
 export default async function setup() {
+  // Whatever passes between any test and any local Stripe is judged by the SDK's own types when all is done.
+  globalThis.stripeRecording = startRecording();
   const given = process.env.TEST_DATABASE_URL;
   const run = randomBytes(6).toString('hex');
   // Ctrl-C and `kill -9` end jest without its teardown; this server and its files are gone then, too (see startReaper).

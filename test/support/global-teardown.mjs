@@ -1,7 +1,11 @@
 import { withClient } from '../../dist/dev/database.js';
 
 export default async function teardown() {
-  const { server, adminUrl, run, template } = globalThis.psaTestRun;
+  await removeDatabases(globalThis.psaTestRun);
+  await globalThis.stripeRecording.check();
+}
+
+async function removeDatabases({ server, adminUrl, run, template }) {
   if (server) {
     await server.stop();
     return;
