@@ -20,7 +20,7 @@ interface EndpointSecret {
 }
 
 /** How many events an account keeps. Stripe keeps 30 days; a year of simulated billing would otherwise fill the memory. */
-const keptPerAccount = 50_000;
+const keptPerAccount = 20_000;
 
 /**
  * Makes events and hands them to whoever subscribed: snapshots to webhook endpoints, thin ones to event destinations.
