@@ -3,14 +3,20 @@ import { faultKinds } from './faults.js';
 import { p } from './params.js';
 import { type Resource } from './resource.js';
 import { html, route } from './router.js';
-import { dashboard } from './dashboard.js';
+import { overview } from './overview.js';
 
 /**
  * The sandbox's own controls, `/_control/*`: no key, JSON or form bodies. Controls that belong to one resource stand in its own file.
  */
 export const control: Resource = {
   routes: [
-    route('GET', '/', {}, (ctx) => html(dashboard(ctx.sandbox)), 'public'),
+    route(
+      'GET',
+      '/',
+      { account: p.string(), refresh: p.int() },
+      ({ sandbox }, filter) => html(overview(sandbox, filter)),
+      'public',
+    ),
     route(
       'GET',
       '/_control/health',

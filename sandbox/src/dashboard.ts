@@ -1,5 +1,3 @@
-import { type Sandbox } from './sandbox.js';
-
 /** Text made safe for HTML. */
 export function escapeHtml(text: unknown): string {
   return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -9,6 +7,7 @@ const style = `
   :root { color-scheme: light dark; --line: #8884; --soft: #888; --accent: #5851ea }
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
   h1 { font-size: 1.3rem } h2 { font-size: 1rem; margin-top: 2rem }
+  a { color: var(--accent) } @media (prefers-color-scheme: dark) { a { color: #a5a0ff } }
   table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums }
   code { font: 13px ui-monospace, monospace } .soft { color: var(--soft) }
   main.card { max-width: 26rem; margin: 8vh auto; padding: 1.5rem; border: 1px solid var(--line); border-radius: .75rem }
@@ -27,36 +26,5 @@ export function card(title: string, body: string): string {
   return page(
     title,
     `<main class="card"><h1>${escapeHtml(title)}</h1>${body}<p class="soft">local-stripe, test mode. Nothing here is real.</p></main>`,
-  );
-}
-
-/** What stands at `/`: accounts, the latest requests and deliveries. */
-export function dashboard(sandbox: Sandbox): string {
-  const accounts = [...sandbox.store.all()].map((partition) => {
-    const counts = Object.entries(partition.counts()).map(([name, count]) => `${name} ${count}`);
-    const platform = partition.account === sandbox.platform ? ' (platform)' : '';
-    return `<tr><td><code>${escapeHtml(partition.account)}</code>${platform}</td><td>${escapeHtml(counts.join(', '))}</td></tr>`;
-  });
-  const requests = sandbox.requests
-    .slice(-50)
-    .reverse()
-    .map(
-      (r) =>
-        `<tr><td>${r.status}</td><td><code>${escapeHtml(r.method)} ${escapeHtml(r.path)}</code></td><td><code>${escapeHtml(r.account)}</code></td><td>${escapeHtml(r.error ?? '')}</td><td class="soft"><code>${r.id}</code></td></tr>`,
-    );
-  const deliveries = sandbox.deliveries
-    .list()
-    .slice(-50)
-    .reverse()
-    .map(
-      (d) =>
-        `<tr><td>${d.state}</td><td>${escapeHtml(d.type)}</td><td>${d.kind}</td><td><code>${escapeHtml(d.account)}</code></td><td>${d.attempts.map((a) => escapeHtml(a.status ?? a.error ?? '')).join(', ')}</td><td class="soft"><code>${d.event}</code></td></tr>`,
-    );
-  return page(
-    'local-stripe',
-    `<h1>local-stripe</h1><p class="soft">${escapeHtml(sandbox.url)} · API ${sandbox.version} · clock ${new Date(sandbox.clock.exact() * 1000).toISOString()}</p>
-    <h2>Accounts</h2><table>${accounts.join('')}</table>
-    <h2>Requests</h2><table>${requests.join('') || '<tr><td class="soft">none yet</td></tr>'}</table>
-    <h2>Deliveries</h2><table>${deliveries.join('') || '<tr><td class="soft">none yet</td></tr>'}</table>`,
   );
 }

@@ -346,9 +346,3 @@ test('the Date header and created follow the sandbox clock', async () => {
   expect(Date.parse(customer.lastResponse.headers['date']!) / 1000 - customer.created).toBeLessThan(2);
   await own.stop();
 });
-
-test('the page at / lists accounts, requests and deliveries', async () => {
-  const text = await (await fetch(local.url)).text();
-  expect(text).toContain(account.stripeAccount);
-  expect(text).toContain('/v1/customers');
-});
