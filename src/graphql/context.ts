@@ -3,6 +3,8 @@ import { type ReadDatabase, type Reads } from '../db/reads/reads.js';
 import { type AuditContext } from '../features/audit/audit.resolver.js';
 import { type ContractContext } from '../features/contracts/contract.resolver.js';
 import { type CustomerContext } from '../features/customers/customer.resolver.js';
+import { type DriftContext } from '../features/drift/drift.resolver.js';
+import { DriftService } from '../features/drift/drift.service.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
 import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
@@ -14,10 +16,13 @@ import { type PaymentContext } from '../features/payments/payment.resolver.js';
 import { PaymentService } from '../features/payments/payment.service.js';
 import { type PlatformContext } from '../features/platform/platform.resolver.js';
 import { PlatformService } from '../features/platform/platform.service.js';
-import { type SubscriptionContext } from '../features/subscriptions/subscription.resolver.js';
+import { type PortalContext } from '../features/portal/portal.resolver.js';
+import { PortalService } from '../features/portal/portal.service.js';
+import { type SubscriptionChangesContext } from '../features/subscriptions/subscription-changes.resolver.js';
+import { SubscriptionService } from '../features/subscriptions/subscription.service.js';
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
 import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
-import { WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
+import { type Rehearse, WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
 import { Commands } from '../jobs/commands/commands.js';
 import { type Clock } from '../shared/clock.js';
 import { AppError } from '../shared/errors.js';
@@ -31,6 +36,7 @@ export interface ServerParts {
   readonly reads: ReadDatabase;
   readonly stripe: StripeService;
   readonly links: OnboardingLinks;
+  readonly rehearse: Rehearse;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -38,12 +44,14 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    DriftContext,
     WebhookEventContext,
     PaymentContext,
     PaymentMethodContext,
     InvoiceContext,
-    SubscriptionContext,
+    SubscriptionChangesContext,
     ContractContext,
+    PortalContext,
     OnboardingContext,
     CustomerContext,
     AuditContext,
@@ -95,9 +103,30 @@ export class RequestContext implements Slices {
     return this.once('paymentMethods', () => new PaymentMethodService(commands, parts.stripe, somebody.subject));
   }
 
+  get subscriptions(): SubscriptionService {
+    const { commands, parts, somebody } = this;
+    return this.once('subscriptions', () => new SubscriptionService(commands, parts.stripe, somebody.subject));
+  }
+
+  get portal(): PortalService {
+    const { commands, parts, somebody } = this;
+    return this.once('portal', () => new PortalService(commands, parts.links.returnUrls, somebody.subject));
+  }
+
   get webhookEvents(): WebhookEventService {
     const { parts, somebody, tenantId } = this;
-    return this.once('webhookEvents', () => new WebhookEventService(parts.database.tenant(tenantId), somebody.subject));
+    return this.once(
+      'webhookEvents',
+      () => new WebhookEventService(parts.database.tenant(tenantId), somebody.subject, parts.rehearse),
+    );
+  }
+
+  get drift(): DriftService {
+    const { parts, somebody, tenantId } = this;
+    return this.once(
+      'drift',
+      () => new DriftService({ ...parts, db: parts.database.tenant(tenantId), actor: somebody.subject }),
+    );
   }
 
   get platform(): PlatformService {

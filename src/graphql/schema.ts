@@ -5,33 +5,43 @@ import { attachReads } from '../db/reads/attach.js';
 import { AuditResolver } from '../features/audit/audit.resolver.js';
 import { ContractResolver } from '../features/contracts/contract.resolver.js';
 import { CustomerResolver } from '../features/customers/customer.resolver.js';
+import { DriftResolver } from '../features/drift/drift.resolver.js';
 import { InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
 import { PaymentMethodResolver } from '../features/payment-methods/payment-method.resolver.js';
+import { SubscriptionMethodResolver } from '../features/payment-methods/subscription-method.resolver.js';
 import {
   InvoicePaymentsResolver,
   PaymentResolver,
   SubscriptionPaymentsResolver,
 } from '../features/payments/payment.resolver.js';
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
+import { PortalResolver } from '../features/portal/portal.resolver.js';
+import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
 import { WebhookEventResolver } from '../features/webhook-events/webhook-event.resolver.js';
 import { AppError } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
+import { plainFields } from './compiled/plain-fields.js';
+import { recordable } from './compiled/recording.js';
 
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  DriftResolver,
   WebhookEventResolver,
   PaymentResolver,
   InvoicePaymentsResolver,
   SubscriptionPaymentsResolver,
   PaymentMethodResolver,
+  SubscriptionMethodResolver,
   InvoiceResolver,
   SubscriptionResolver,
+  SubscriptionChangesResolver,
   ContractSubscriptionResolver,
   ContractResolver,
+  PortalResolver,
   OnboardingResolver,
   CustomerResolver,
   AuditResolver,
@@ -47,8 +57,7 @@ const authChecker: AuthChecker<{ readonly viewer: Viewer | null }, string> = ({ 
 
 /** The whole schema, ready to be executed. */
 export function createSchema(): GraphQLSchema {
-  return attachReads(
-    // Inputs are checked by their scalars and by the services, which know what the values mean.
-    buildSchemaSync({ resolvers, authChecker, validate: false, nullableByDefault: false }),
-  );
+  // Inputs are checked by their scalars and by the services, which know what the values mean.
+  const schema = buildSchemaSync({ resolvers, authChecker, validate: false, nullableByDefault: false });
+  return recordable(attachReads(plainFields(schema)));
 }

@@ -10,6 +10,7 @@ import { AppError, type ErrorCode } from '../shared/errors.js';
 import { type Logger } from '../shared/logger.js';
 import { type Viewer } from '../shared/viewer.js';
 import { type Authenticator } from './auth.js';
+import { compiledQueries, stringifyResult } from './compiled/plugin.js';
 import { RequestContext, type ServerParts } from './context.js';
 import { errorFormatter } from './errors.js';
 import { explorerRouter } from './explorer.js';
@@ -46,8 +47,9 @@ interface Passport {
 export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<GraphqlEndpoint> {
   const { parts, authenticator, introspection, rateLimitPerMinute, logger } = settings;
   const format = errorFormatter(logger);
+  const schema = createSchema();
   const apollo = new ApolloServer<RequestContext>({
-    schema: createSchema(),
+    schema,
     introspection,
     // Names of what exists are for those who may see the schema.
     hideSchemaDetailsFromClientErrors: !introspection,
@@ -59,7 +61,12 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
     validationRules: limitRules(),
     parseOptions: { maxTokens },
     formatError: format,
-    plugins: [ApolloServerPluginCacheControlDisabled(), ApolloServerPluginLandingPageDisabled()],
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginLandingPageDisabled(),
+      compiledQueries(schema),
+    ],
+    stringifyResult,
     nodeEnv: 'production',
     logger: quiet(logger),
   });

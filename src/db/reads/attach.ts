@@ -23,7 +23,8 @@ export function attachReads(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-const readWithArguments: GraphQLFieldResolver<Record<string, unknown>, unknown, Record<string, unknown>> = (
+/** Reads a field with arguments off its row. */
+export const readWithArguments: GraphQLFieldResolver<Record<string, unknown>, unknown, Record<string, unknown>> = (
   row,
   args,
   _context,

@@ -141,4 +141,3 @@ export class Lane {
 }
 
 const unnamed: Name = { name: '', state: 'none' };
-

@@ -43,25 +43,33 @@ export function keyOf(name: string, args: Readonly<Record<string, unknown>>): st
 /** The fields asked for of `type` by `nodes`: fragments are followed, `@skip` and `@include` obeyed, equal fields merged. */
 export function selectedFields(asked: Asked, type: GraphQLObjectType, nodes: readonly FieldNode[]): SelectedField[] {
   const fields = new Map<string, SelectedField>();
-  for (const { selectionSet } of nodes) if (selectionSet) collect(asked, type, selectionSet, fields);
+  for (const { selectionSet } of nodes) {
+    if (selectionSet) visitFields(asked, type, selectionSet, (node) => addField(asked, type, node, fields));
+  }
   return [...fields.values()];
 }
 
-function collect(
+/** Shows every field that a selection set asks for of `type`, in the order of GraphQL's own CollectFields. */
+export function visitFields(
   asked: Asked,
   type: GraphQLObjectType,
   { selections }: SelectionSetNode,
-  fields: Map<string, SelectedField>,
+  visitor: (node: FieldNode) => void,
+  visited = new Set<string>(),
 ): void {
   for (const node of selections) {
     if (!isWanted(asked, node)) continue;
     if (node.kind === Kind.FIELD) {
-      addField(asked, type, node, fields);
+      visitor(node);
       continue;
+    }
+    if (node.kind === Kind.FRAGMENT_SPREAD) {
+      if (visited.has(node.name.value)) continue;
+      visited.add(node.name.value);
     }
     const fragment = node.kind === Kind.FRAGMENT_SPREAD ? asked.fragments[node.name.value] : node;
     if (fragment && appliesTo(asked.schema, fragment.typeCondition?.name.value, type)) {
-      collect(asked, type, fragment.selectionSet, fields);
+      visitFields(asked, type, fragment.selectionSet, visitor, visited);
     }
   }
 }

@@ -117,11 +117,12 @@ const everything = { portal: '', rows: 0 };
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (Array.isArray(value)) return `{${value.map(elementOf).join(',')}}`;
-  return String(value as string | number | boolean);
+  return typeof value === 'string' ? value : `${value as number | boolean}`;
 }
 
 function elementOf(value: unknown): string {
-  return value === null ? 'null' : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
+  const text = textOf(value);
+  return text === null ? 'null' : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** Not an answer to the statement: the connection broke, the server went away, or what was prepared no longer fits the tables. */
