@@ -8,7 +8,11 @@ import { events } from './events.js';
 import { applicationFees } from './application-fees.js';
 import { authentication } from './authentication.js';
 import { balance } from './balance.js';
+import { billingPortal } from './billing-portal.js';
+import { billingPortalPages } from './billing-portal-pages.js';
 import { charges } from './charges.js';
+import { checkoutPages } from './checkout-pages.js';
+import { checkoutSessions } from './checkout-sessions.js';
 import { customers } from './customers.js';
 import { disputes } from './disputes.js';
 import { externalAccounts } from './external-accounts.js';
@@ -19,6 +23,7 @@ import { payouts } from './payouts.js';
 import { refunds } from './refunds.js';
 import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
+import { hostedInvoices } from './hosted-invoices.js';
 import { invoiceItems } from './invoice-items.js';
 import { invoicePayments } from './invoice-payments.js';
 import { invoicePreviews } from './invoice-previews.js';
@@ -66,4 +71,9 @@ export const resources: Resource[] = [
   subscriptions,
   subscriptionItems,
   testClocks,
+  checkoutSessions,
+  checkoutPages,
+  billingPortal,
+  billingPortalPages,
+  hostedInvoices,
 ];

@@ -1,0 +1,333 @@
+import type Stripe from 'stripe';
+import { unsupported } from '../billing/unsupported.js';
+import { type Context } from '../context.js';
+import { invalid } from '../errors.js';
+import { newId, randomText } from '../ids.js';
+import { listPage } from '../list.js';
+import { listParams, mergeMetadata, type Params, p } from '../params.js';
+import { type Resource } from '../resource.js';
+import { route } from '../router.js';
+import { applicationId } from './balance.js';
+
+type Configuration = Stripe.BillingPortal.Configuration;
+type Session = Stripe.BillingPortal.Session;
+
+const reasons = [
+  'customer_service',
+  'low_quality',
+  'missing_features',
+  'other',
+  'switched_service',
+  'too_complex',
+  'too_expensive',
+  'unused',
+] as const;
+const prorations = p.enum('always_invoice', 'create_prorations', 'none');
+const features = p.hash({
+  customer_update: p.hash({
+    allowed_updates: p.array(p.enum('address', 'email', 'name', 'phone', 'shipping', 'tax_id')).clearable(),
+    enabled: p.boolean(),
+  }),
+  invoice_history: p.hash({ enabled: p.boolean().required() }),
+  payment_method_update: p.hash({
+    enabled: p.boolean().required(),
+    payment_method_configuration: p.string().clearable(),
+  }),
+  subscription_cancel: p.hash({
+    cancellation_reason: p.hash({
+      enabled: p.boolean().required(),
+      feedback_options: p.array(p.string()).clearable(),
+      options: p.array(p.enum(...reasons)).clearable(),
+    }),
+    enabled: p.boolean(),
+    mode: p.enum('at_period_end', 'immediately'),
+    proration_behavior: prorations,
+  }),
+  subscription_pause: p.hash({
+    duration: p.hash({ interval_options: p.any(), type: p.enum('indefinite', 'interval_options').required() }),
+    enabled: p.boolean(),
+  }),
+  subscription_update: p.hash({
+    billing_cycle_anchor: p.enum('now', 'unchanged'),
+    default_allowed_updates: p.array(p.enum('price', 'promotion_code', 'quantity')).clearable(),
+    enabled: p.boolean(),
+    products: p
+      .array(
+        p.hash({
+          adjustable_quantity: p.hash({ enabled: p.boolean().required(), maximum: p.int(), minimum: p.int() }),
+          prices: p.array(p.string()).required(),
+          product: p.string().required(),
+        }),
+      )
+      .clearable(),
+    proration_behavior: prorations,
+    schedule_at_period_end: p.hash({
+      conditions: p
+        .array(p.hash({ type: p.enum('decreasing_item_amount', 'shortening_interval').required() }))
+        .clearable(),
+    }),
+    trial_update_behavior: p.enum('continue_trial', 'end_trial'),
+  }),
+});
+const common = {
+  business_profile: p.hash({
+    headline: p.string().clearable(),
+    privacy_policy_url: p.string().clearable(),
+    terms_of_service_url: p.string().clearable(),
+  }),
+  default_return_url: p.string().clearable(),
+  login_page: p.hash({ enabled: p.boolean().required() }),
+  metadata: p.metadata(),
+  name: p.string().clearable(),
+};
+const createParams = { ...common, features: features.required() };
+const updateParams = { ...common, features, active: p.boolean() };
+
+type Features = NonNullable<Params<typeof createParams>['features']>;
+
+function applyFeatures(ctx: Context, to: Configuration['features'], given: Features): void {
+  const { customer_update: customer, invoice_history: history, payment_method_update: method } = given;
+  if (customer?.enabled !== undefined) to.customer_update.enabled = customer.enabled;
+  if (customer?.allowed_updates !== undefined) to.customer_update.allowed_updates = customer.allowed_updates ?? [];
+  if (history) to.invoice_history.enabled = history.enabled;
+  if (method) Object.assign(to.payment_method_update, method);
+  const { subscription_cancel: cancel, subscription_pause: pause, subscription_update: update } = given;
+  if (cancel) {
+    const { cancellation_reason: reason, ...rest } = cancel;
+    Object.assign(to.subscription_cancel, rest);
+    if (reason)
+      Object.assign(to.subscription_cancel.cancellation_reason, reason, {
+        options: reason.options ?? to.subscription_cancel.cancellation_reason.options,
+      });
+  }
+  if (pause?.enabled !== undefined) to.subscription_pause.enabled = pause.enabled;
+  if (!update) return;
+  const { products, schedule_at_period_end: schedule, default_allowed_updates: allowed, ...rest } = update;
+  Object.assign(to.subscription_update, rest);
+  if (allowed !== undefined) to.subscription_update.default_allowed_updates = allowed ?? [];
+  if (schedule) to.subscription_update.schedule_at_period_end = { conditions: schedule.conditions ?? [] };
+  if (products !== undefined)
+    to.subscription_update.products = (products ?? []).map((entry, i) => {
+      ctx.table('product').require(entry.product, `features[subscription_update][products][${i}][product]`);
+      return {
+        adjustable_quantity: { maximum: null, minimum: 1, enabled: false, ...entry.adjustable_quantity },
+        prices: entry.prices,
+        product: entry.product,
+      };
+    });
+}
+
+function newConfiguration(
+  ctx: Context,
+  params: Partial<Params<typeof createParams>>,
+  isDefault: boolean,
+): Configuration {
+  const id = newId('billing_portal.configuration');
+  const configuration: Configuration = {
+    id,
+    object: 'billing_portal.configuration',
+    active: true,
+    application: ctx.isPlatform ? null : applicationId,
+    business_profile: { headline: null, privacy_policy_url: null, terms_of_service_url: null },
+    created: ctx.now,
+    default_return_url: null,
+    features: {
+      customer_update: { allowed_updates: isDefault ? ['email', 'tax_id'] : [], enabled: isDefault },
+      invoice_history: { enabled: isDefault },
+      payment_method_update: { enabled: isDefault, payment_method_configuration: null },
+      subscription_cancel: {
+        cancellation_reason: { enabled: false, feedback_options: null, options: [...reasons] },
+        enabled: isDefault,
+        mode: 'at_period_end',
+        proration_behavior: 'none',
+      },
+      subscription_pause: { duration: { interval_options: [], type: 'indefinite' }, enabled: false },
+      subscription_update: {
+        billing_cycle_anchor: null,
+        default_allowed_updates: [],
+        enabled: false,
+        proration_behavior: 'none',
+        schedule_at_period_end: { conditions: [] },
+        trial_update_behavior: 'end_trial',
+      },
+    },
+    is_default: isDefault,
+    livemode: false,
+    login_page: { enabled: false, url: null },
+    metadata: {},
+    name: null,
+    updated: ctx.now,
+  };
+  apply(ctx, configuration, params);
+  return ctx.table('billing_portal.configuration').insert(configuration);
+}
+
+function apply(ctx: Context, configuration: Configuration, params: Partial<Params<typeof updateParams>>): void {
+  const { features: given, business_profile: profile, login_page: login, metadata, ...rest } = params;
+  if (given) applyFeatures(ctx, configuration.features, given);
+  Object.assign(configuration.business_profile, profile);
+  if (login)
+    configuration.login_page = {
+      enabled: login.enabled,
+      url: login.enabled ? `${ctx.url}/p/login/${ctx.account}` : null,
+    };
+  Object.assign(configuration, rest);
+  configuration.metadata = mergeMetadata(configuration.metadata ?? {}, metadata);
+}
+
+/**
+ * The account's default configuration. Real Stripe wants it saved in the Dashboard once; here it is there when it is first needed.
+ */
+export function defaultConfiguration(ctx: Context): Configuration {
+  const known = ctx.table('billing_portal.configuration').by('is_default', true)[0];
+  return known ?? newConfiguration(ctx, {}, true);
+}
+
+/** What the sandbox remembers of a portal session. */
+export interface PortalState {
+  session: string;
+  expiresAt: number;
+}
+
+const flow = p.hash({
+  after_completion: p.hash({
+    hosted_confirmation: p.hash({ custom_message: p.string() }),
+    redirect: p.hash({ return_url: p.string().required() }),
+    type: p.enum('hosted_confirmation', 'portal_homepage', 'redirect').required(),
+  }),
+  subscription_cancel: p.hash({ retention: unsupported('retention offers'), subscription: p.string().required() }),
+  subscription_pause: unsupported('a flow for pauses'),
+  subscription_update: unsupported('a flow for updates'),
+  subscription_update_confirm: unsupported('a flow for updates'),
+  type: p
+    .enum(
+      'customer_update',
+      'payment_method_update',
+      'subscription_cancel',
+      'subscription_pause',
+      'subscription_update',
+      'subscription_update_confirm',
+    )
+    .required(),
+});
+
+function flowOf(
+  ctx: Context,
+  given: Params<{ flow: typeof flow }>['flow'],
+  customer: string,
+): Stripe.BillingPortal.Session.Flow | null {
+  if (!given) return null;
+  const cancel = given.subscription_cancel;
+  if (given.type === 'subscription_cancel') {
+    if (!cancel)
+      throw invalid(
+        'Missing required param: flow_data[subscription_cancel].',
+        'flow_data[subscription_cancel]',
+        'parameter_missing',
+      );
+    const subscription = ctx
+      .table('subscription')
+      .require(cancel.subscription, 'flow_data[subscription_cancel][subscription]');
+    if (subscription.customer !== customer)
+      throw invalid('This subscription belongs to another customer.', 'flow_data[subscription_cancel][subscription]');
+  }
+  const after = given.after_completion;
+  return {
+    after_completion: {
+      hosted_confirmation: after?.hosted_confirmation
+        ? { custom_message: after.hosted_confirmation.custom_message ?? null }
+        : null,
+      redirect: after?.redirect ?? null,
+      type: after?.type ?? 'portal_homepage',
+    },
+    customer_update: given.type === 'customer_update' ? {} : null,
+    subscription_cancel: cancel ? { retention: null, subscription: cancel.subscription } : null,
+    subscription_pause: null,
+    subscription_update: null,
+    subscription_update_confirm: null,
+    type: given.type,
+  };
+}
+
+const sessionParams = {
+  after_expiration: unsupported('login after expiry'),
+  configuration: p.string(),
+  customer: p.string(),
+  customer_account: p.string(),
+  flow_data: flow,
+  locale: p.string(),
+  on_behalf_of: p.string(),
+  return_url: p.string(),
+};
+
+function createSession(ctx: Context, params: Params<typeof sessionParams>): Session {
+  if (params.customer === undefined)
+    throw invalid('Missing required param: customer.', 'customer', 'parameter_missing');
+  const customer = ctx.table('customer').require(params.customer, 'customer');
+  if (params.return_url !== undefined && !/^https?:\/\//.test(params.return_url))
+    throw invalid('Not a valid URL', 'return_url', 'url_invalid');
+  const configuration =
+    params.configuration === undefined
+      ? defaultConfiguration(ctx)
+      : ctx.table('billing_portal.configuration').require(params.configuration, 'configuration');
+  if (!configuration.active) throw invalid('This configuration is not active.', 'configuration');
+  const token = randomText(32);
+  const session = ctx.table('billing_portal.session').insert({
+    id: newId('billing_portal.session'),
+    object: 'billing_portal.session',
+    configuration: configuration.id,
+    created: ctx.now,
+    customer: customer.id,
+    customer_account: null,
+    flow: flowOf(ctx, params.flow_data, customer.id),
+    livemode: false,
+    locale: (params.locale ?? null) as Session['locale'],
+    on_behalf_of: params.on_behalf_of ?? null,
+    return_url: params.return_url ?? configuration.default_return_url,
+    url: `${ctx.url}/p/session/${ctx.account}/${token}`,
+  });
+  // A link that is not opened is good for five minutes, an open one for an hour; here for the hour.
+  Object.assign(ctx.secret<PortalState>(`portal_${token}`), { session: session.id, expiresAt: ctx.now + 3_600 });
+  ctx.emit('billing_portal.session.created', session);
+  return session;
+}
+
+/** The customer portal; its pages stand in `billing-portal-pages.ts`. {@link https://docs.stripe.com/api/customer_portal} */
+export const billingPortal: Resource = {
+  expandable: ['configuration'],
+  routes: [
+    route('POST', '/v1/billing_portal/configurations', createParams, (ctx, params) => {
+      const configuration = newConfiguration(ctx, params, false);
+      ctx.emit('billing_portal.configuration.created', configuration);
+      return configuration;
+    }),
+    route(
+      'GET',
+      '/v1/billing_portal/configurations',
+      { ...listParams, active: p.boolean(), is_default: p.boolean() },
+      (ctx, { active, is_default: isDefault, ...page }) =>
+        listPage(
+          ctx.table('billing_portal.configuration'),
+          '/v1/billing_portal/configurations',
+          page,
+          (row) =>
+            (active === undefined || row.active === active) &&
+            (isDefault === undefined || row.is_default === isDefault),
+        ),
+    ),
+    route('GET', '/v1/billing_portal/configurations/:id', {}, (ctx, _params, { id }) =>
+      ctx.table('billing_portal.configuration').require(id, 'configuration'),
+    ),
+    route('POST', '/v1/billing_portal/configurations/:id', updateParams, (ctx, params, { id }) =>
+      ctx.change(
+        ctx.table('billing_portal.configuration').require(id, 'configuration'),
+        'billing_portal.configuration.updated',
+        (configuration) => {
+          apply(ctx, configuration, params);
+          configuration.updated = ctx.now;
+        },
+      ),
+    ),
+    route('POST', '/v1/billing_portal/sessions', sessionParams, createSession),
+  ],
+};
