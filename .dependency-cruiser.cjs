@@ -2,7 +2,10 @@
 const floors = ['main|app', 'graphql|webhooks', 'features', 'jobs', 'db|stripe', 'shared|config'];
 const features = [
   'platform',
+  'drift',
   'webhook-events',
+  'disputes',
+  'refunds',
   'payments',
   'payment-methods',
   'invoices',

@@ -10,6 +10,7 @@ import { createOrm } from './db/orm.js';
 import { ReadDatabase } from './db/reads/reads.js';
 import { Readiness } from './db/readiness.js';
 import { assertSafeRole } from './db/runtime-role.js';
+import { DriftJob } from './features/drift/drift-job.js';
 import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
@@ -28,6 +29,8 @@ import { metrics } from './shared/metrics.js';
 import { newUuid } from './shared/uuid.js';
 import { StripeService } from './stripe/stripe.service.js';
 import { handlers } from './webhooks/handlers.js';
+import { Processor } from './webhooks/processor.js';
+import { rehearsalOf } from './webhooks/rehearsal.js';
 import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.js';
 
 /** Every kind of command that may have been left unfinished. */
@@ -67,7 +70,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     clock,
   });
   const readiness = new Readiness(database);
-  const parts: ServerParts = { database, reads, stripe, links, clock, logger };
+  const rehearse = rehearsalOf(new Processor(database, handlers, stripe), database);
+  const parts: ServerParts = { database, reads, stripe, links, rehearse, clock, logger };
   const webhooks = {
     database,
     stripe,
@@ -95,6 +99,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     : null;
   const worker = works ? createWebhookWorker(webhooks) : null;
   const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
+
+  const drift = works ? new DriftJob({ database, stripe, clock, logger }) : null;
 
   let isStopping = false;
   let lastRequestAt = -Infinity;
@@ -137,6 +143,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       close(outside, config.shutdownTimeoutMs, () => performance.now() - lastRequestAt > quietMs),
       worker?.stop(),
       recovery?.stop(),
+      drift?.stop(),
     ]);
     await receiver?.stop();
     await graphql?.stop();
@@ -154,6 +161,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         const port = servesHttp ? await listen(outside, config.port, config.host) : metricsPort;
         worker?.start();
         recovery?.start();
+        drift?.start();
         const host = config.host.includes(':') ? `[${config.host}]` : config.host;
         const url = `http://${['0.0.0.0', '[::]'].includes(host) ? 'localhost' : host}:${port}`;
         logger.info({ url, metricsPort, role: config.processRole, livemode }, 'Started');

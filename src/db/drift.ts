@@ -2,7 +2,7 @@ import { type EntityMetadata, type EntityProperty, type MikroORM } from '@mikro-
 import { connect, migrationTables } from './migrator.js';
 
 /** Tables that no entity stands for, because nothing reads or writes their rows as objects. */
-const withoutEntity = new Set(['payments_mount', 'effects', 'stripe_webhook_queue', ...Object.values(migrationTables)]);
+const withoutEntity = new Set(['payments_mount', 'effects', 'stripe_webhook_queue', 'invoice_numbers', 'stripe_sweeps', 'drift_reports', ...Object.values(migrationTables)]);
 
 interface Column {
   readonly table: string;

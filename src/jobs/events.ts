@@ -3,6 +3,7 @@ import { type Uuid } from '../shared/uuid.js';
 import { type AccountStripe } from '../stripe/account-stripe.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type AccountId, type EventId, type StripeEvent, type ThinNotification } from '../stripe/types.js';
+import { type Commands } from './commands/commands.js';
 
 // What a feature does when Stripe reports something. A feature exports one table; src/webhooks/handlers.ts merges them all.
 //
@@ -58,6 +59,8 @@ export interface LoadContext extends EventContext {
   readonly stripe: AccountStripe;
   /** Stripe as the platform sees it: for accounts, and for fees, which live on the platform. */
   readonly platform: StripeService;
+  /** For what has to be changed at Stripe because of the event. Under a key of the system's own, since the event may come again. */
+  readonly commands: Commands;
 }
 
 /**

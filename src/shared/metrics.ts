@@ -74,3 +74,25 @@ export const oldestWaiting = new Gauge({
   help: 'For how long the oldest event that could be processed has been waiting; 0 when there is none.',
   registers,
 });
+/** Sweep and drift: what webhooks did not bring. */
+export const eventsMissed = new Counter({
+  name: 'webhook_events_missed_total',
+  help: "Events that never came, and that the sweep of Stripe's lists found.",
+  registers,
+});
+export const sweepsFailed = new Counter({
+  name: 'webhook_sweeps_failed_total',
+  help: 'Sweeps of an account that failed; they are made again.',
+  registers,
+});
+export const sweepAge = new Gauge({
+  name: 'webhook_sweep_age_seconds',
+  help: 'For how long the connected account that was last swept the longest ago has not been swept.',
+  registers,
+});
+export const driftFound = new Counter({
+  name: 'drift_differences_total',
+  help: 'Differences between Stripe and us that were found, by kind of object.',
+  labelNames: ['object'],
+  registers,
+});

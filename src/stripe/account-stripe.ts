@@ -55,6 +55,11 @@ export class AccountStripe extends AccountBilling {
     return intents.findPaymentIntent(this.via, lookup);
   }
 
+  /** {@link intents.listPaymentIntents} */
+  listPaymentIntents(since: Date): AsyncGenerator<ids.PaymentIntent> {
+    return intents.listPaymentIntents(this.via, since);
+  }
+
   /** {@link customers.createCustomer} */
   createCustomer(input: customers.CreateCustomer, keyed: Keyed): Promise<ids.Customer> {
     return customers.createCustomer(this.via, input, keyed);

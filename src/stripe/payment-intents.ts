@@ -149,6 +149,13 @@ export function findPaymentIntent(
   return findInPages(intents, (intent) => matches(intent.metadata, metadata));
 }
 
+/** Every intent that was made since, newest first, each with its charge and its booking. */
+export function listPaymentIntents(via: Connection, since: Date): AsyncGenerator<PaymentIntent> {
+  return pagesOf<PaymentIntent>(via, since, (page, options) =>
+    via.sdk.paymentIntents.list({ ...page, expand: ['data.latest_charge.balance_transaction'] }, options),
+  );
+}
+
 function confirmation({ offSession, returnUrl }: { offSession?: boolean; returnUrl?: string }) {
   return { off_session: offSession ? true : undefined, return_url: returnUrl };
 }

@@ -10,6 +10,8 @@ export interface Delivery {
   readonly kind: 'SNAPSHOT' | 'THIN';
   /** As far as this process can tell; whether the account is known is found out by the insert. */
   readonly status: 'RECEIVED' | 'IGNORED' | 'PARKED';
+  /** Nothing takes it yet, but something is to: it is found again when that is there. */
+  readonly awaitsHandler: boolean;
   readonly accountId: AccountId | null;
   readonly objectKey: string;
   readonly livemode: boolean;
@@ -44,6 +46,7 @@ export function deliveryOf(
     type,
     kind: verified.kind,
     status: envelope.livemode !== livemode ? 'PARKED' : handlers.has(type) ? 'RECEIVED' : 'IGNORED',
+    awaitsHandler: handlers.awaits(type),
     objectKey: handlers.objectOf(type, event) ?? envelope.objectKey ?? id,
     payload: withoutSecrets(payload),
   };

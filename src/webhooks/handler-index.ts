@@ -1,4 +1,5 @@
 import { type EventHandler, type EventHandlers } from '../jobs/events.js';
+import { isExpected } from './event-types.js';
 
 /** A handler once its event is known to be of its type; which event that is the table's key has said. */
 export type AnyHandler = EventHandler<unknown>;
@@ -20,6 +21,15 @@ export class HandlerIndex {
 
   has(type: string): boolean {
     return this.byType.has(type);
+  }
+
+  /** Whether events of this type are stored until a later version handles them. */
+  awaits(type: string): boolean {
+    return !this.has(type) && isExpected(type);
+  }
+
+  get types(): string[] {
+    return [...this.byType.keys()];
   }
 
   /** Every handler of this type, in order. Two features may want one event; neither replaces the other. */

@@ -17,13 +17,13 @@ export function storeStatement(deliveries: readonly Delivery[]): string {
   return `set local role app_worker;
 with incoming as (
   select * from json_to_recordset(${literal(`[${rows.join(',')}]`)}::json) as row (stripe_event_id text, type text, kind text, status text,
-    stripe_account_id text, object_key text, livemode boolean, stripe_created_at timestamptz, payload jsonb)
+    awaits_handler boolean, stripe_account_id text, object_key text, livemode boolean, stripe_created_at timestamptz, payload jsonb)
 ), stored as (
   insert into stripe_webhook_events
-    (stripe_event_id, type, kind, status, stripe_account_id, object_key, livemode, payload, stripe_created_at)
+    (stripe_event_id, type, kind, status, awaits_handler, stripe_account_id, object_key, livemode, payload, stripe_created_at)
   select i.stripe_event_id, i.type, i.kind,
     case when i.stripe_account_id is not null and a.stripe_account_id is null then 'PARKED' else i.status end,
-    i.stripe_account_id, i.object_key, i.livemode, i.payload, i.stripe_created_at
+    i.awaits_handler, i.stripe_account_id, i.object_key, i.livemode, i.payload, i.stripe_created_at
   from incoming i left join stripe_accounts a on a.stripe_account_id = i.stripe_account_id and a.livemode = i.livemode
   on conflict do nothing
   returning id, stripe_created_at, stripe_account_id, livemode, object_key, status
@@ -42,6 +42,7 @@ function rowOf(delivery: Delivery): string {
     type: delivery.type,
     kind: delivery.kind,
     status: delivery.status,
+    awaits_handler: delivery.awaitsHandler,
     stripe_account_id: delivery.accountId,
     object_key: delivery.objectKey,
     livemode: delivery.livemode,

@@ -1,5 +1,6 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type Database } from '../db/database.js';
+import { Commands } from '../jobs/commands/commands.js';
 import { once } from '../jobs/effects.js';
 import { type EventContext, type LoadContext } from '../jobs/events.js';
 import { failpoint } from '../shared/failpoint.js';
@@ -32,6 +33,11 @@ class MustFetch extends Error {
   constructor(readonly handlers: readonly AnyHandler[]) {
     super('The object has to be fetched.');
   }
+}
+
+/** Ends a transaction of which nothing is to be left. */
+class Undone extends Error {
+  override readonly name = 'Undone';
 }
 
 /** Runs handlers: many events in one transaction where that is possible, one alone where Stripe has to be asked. */
@@ -85,6 +91,31 @@ export class Processor {
     throw new NeverSettled('The object changed each time while Stripe was asked about it.');
   }
 
+  /**
+   * Does what is to be done about an event, and undoes it.
+   * @param look asked before it is undone, in the same transaction
+   * @throws NeverSettled, or whatever a handler throws
+   */
+  async rehearse<T>(event: TenantEvent, look: (em: EntityManager) => Promise<T>): Promise<T> {
+    let fetched = nothing;
+    for (let tries = 0; tries < 5; tries++) {
+      let wanting: readonly AnyHandler[] = [];
+      let seen: { readonly value: T } | null = null;
+      const undone = new Undone();
+      await this.inTenant(event.tenantId, async (em) => {
+        wanting = await this.apply(em, event, fetched);
+        await em.flush();
+        if (wanting.length === 0) seen = { value: await look(em) };
+        throw undone;
+      }).catch((error: unknown) => {
+        if (error !== undone) throw error;
+      });
+      if (seen) return (seen as { readonly value: T }).value;
+      fetched = new Map([...fetched, ...(await this.fetch(event, wanting))]);
+    }
+    throw new NeverSettled('The object changed each time while Stripe was asked about it.');
+  }
+
   /** @returns no one when it is done; otherwise the handlers that want to fetch, and then nothing was changed */
   private async tryAlone(token: Uuid, event: TenantEvent, fetched: FetchedBy): Promise<readonly AnyHandler[]> {
     try {
@@ -109,6 +140,7 @@ export class Processor {
       ...contextOf(event),
       stripe: this.stripe.forAccount(event.accountId),
       platform: this.stripe,
+      commands: new Commands(this.database.tenant(event.tenantId), this.stripe),
     };
     const fetched = new Map<AnyHandler, Fetched>();
     for (const handler of wanting) {

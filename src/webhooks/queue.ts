@@ -116,9 +116,12 @@ where event_id = any(${uuidArray(ids)}) and lease_token = '${token}'`,
     );
   }
 
-  /** Settles events about which nothing has to be done. */
-  async ignore(token: Uuid, ids: readonly Uuid[]): Promise<void> {
-    await this.run(settleStatement(token, ids, 'IGNORED'));
+  /**
+   * Settles events about which nothing has to be done.
+   * @param awaitsHandler by this version: one that can is meant to find them again
+   */
+  async ignore(token: Uuid, ids: readonly Uuid[], awaitsHandler = false): Promise<void> {
+    await this.run(settleStatement(token, ids, 'IGNORED', awaitsHandler));
   }
 
   /** Puts events aside until their account is known. */
@@ -220,16 +223,22 @@ export async function settle(em: EntityManager, token: Uuid, ids: readonly Uuid[
   if (settled.length !== ids.length) throw new LeaseLost(`${ids.length - settled.length} events were taken over.`);
 }
 
-function settleStatement(token: Uuid, ids: readonly Uuid[], status: 'PROCESSED' | 'IGNORED'): string {
+function settleStatement(
+  token: Uuid,
+  ids: readonly Uuid[],
+  status: 'PROCESSED' | 'IGNORED',
+  awaitsHandler = false,
+): string {
   return `with settled as (
   delete from stripe_webhook_queue where event_id = any(${uuidArray(ids)}) and lease_token = '${token}'
   returning event_id, stripe_created_at
 )
-update stripe_webhook_events e set status = '${status}', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null
+update stripe_webhook_events e set status = '${status}', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null,
+  awaits_handler = ${awaitsHandler}
 from settled where e.id = settled.event_id and e.stripe_created_at = settled.stripe_created_at`;
 }
 
-interface ClaimedRow {
+export interface ClaimedRow {
   id: Uuid;
   stripe_created_at: Date;
   received_at: Date;
@@ -244,7 +253,7 @@ interface ClaimedRow {
   tenant_id: Uuid | null;
 }
 
-function claimedOf(row: ClaimedRow): Claimed {
+export function claimedOf(row: ClaimedRow): Claimed {
   return {
     id: row.id,
     createdAt: row.stripe_created_at,

@@ -7,6 +7,7 @@ import { type WebhookSecrets } from '../stripe/webhook-signature.js';
 import { type HandlerIndex } from './handler-index.js';
 import { Inbox } from './inbox.js';
 import { webhookRouter } from './route.js';
+import { Sweep } from './sweep.js';
 import { Upkeep } from './upkeep.js';
 import { Worker, type WorkerSettings } from './worker.js';
 
@@ -21,6 +22,8 @@ export interface WebhookSettings {
   readonly listenUrl?: string;
   /** How long events are kept: 400 days unless given. */
   readonly retentionDays?: number;
+  /** Milliseconds between two looks at an account's list of events at Stripe: 15 minutes. */
+  readonly sweepMs?: number;
   readonly clock?: Clock;
   readonly logger: Logger;
   /** For tests: shorter leases and pauses. */
@@ -53,12 +56,18 @@ export function createWebhookWorker(settings: WebhookSettings): WebhookWorker {
   const { clock = systemClock, logger, retentionDays = 400 } = settings;
   const worker = new Worker({ ...settings, ...settings.worker, clock });
   const upkeep = new Upkeep({ queue: worker.queue, retentionDays, clock, logger });
+  const { database, stripe, handlers, url, sweepMs } = settings;
+  const inbox = new Inbox({ url, connections: 1, logger });
+  const sweep = new Sweep({ database, stripe, handlers, inbox, clock, logger, ...(sweepMs && { everyMs: sweepMs }) });
   return {
     start: () => {
       worker.start();
       upkeep.start();
+      sweep.start();
     },
     stop: async () => {
+      await sweep.stop();
+      await inbox.close();
       await upkeep.stop();
       await worker.stop();
     },

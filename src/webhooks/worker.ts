@@ -158,11 +158,15 @@ export class Worker {
       else if (event.crashes > 0) suspects.push(event as TenantEvent);
       else listIn(byTenant, event.tenantId).push(event as TenantEvent);
     }
-    await this.guarded(token, idle, async () => {
-      await this.queue.ignore(token, idsOf(idle));
-      this.leases.forget(token, idsOf(idle));
-      metrics.eventsSettled.inc({ status: 'IGNORED' }, idle.length);
-    });
+    // A newer version, started beside this one, may have queued what this one cannot handle.
+    for (const awaiting of [true, false]) {
+      const some = idle.filter(({ type }) => this.settings.handlers.awaits(type) === awaiting);
+      await this.guarded(token, some, async () => {
+        await this.queue.ignore(token, idsOf(some), awaiting);
+        this.leases.forget(token, idsOf(some));
+        metrics.eventsSettled.inc({ status: 'IGNORED' }, some.length);
+      });
+    }
     await this.guarded(token, strangers, async () => {
       await this.queue.park(token, idsOf(strangers));
       this.leases.forget(token, idsOf(strangers));

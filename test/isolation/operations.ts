@@ -70,6 +70,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },
+  'Query.driftReport': { who: staff },
   'Query.auditLog': { who: admin },
   'Query.platform': { who: platform },
 
@@ -118,6 +119,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     who: billing,
     asked: ({ paymentMethod }) => [input({ paymentMethodId: paymentMethod })],
   },
+  'Mutation.reconcile': { who: admin, asked: () => [input({ dryRun: true })] },
   'Mutation.replayWebhookEvent': { who: admin, asked: ({ webhookEvent }) => [input({ id: webhookEvent })] },
 };
 

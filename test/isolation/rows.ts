@@ -84,6 +84,14 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
   }),
   effects: (_, unique) => ({ livemode: false, key: unique() }),
   audit_log: () => ({ ...ours(), actor: 'somebody', action: 'test', subject_type: 'test' }),
+  drift_reports: (rows) => ({
+    ...ours(),
+    stripe_account_id: rows.get('')!.accountId,
+    actor: 'somebody',
+    dry_run: true,
+    since: '2026-01-01T00:00:00Z',
+    finished_at: new Date().toISOString(),
+  }),
   stripe_webhook_events: (rows, unique) => ({
     ...ours(),
     stripe_event_id: `evt_${unique()}`,

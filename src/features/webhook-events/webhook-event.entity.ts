@@ -75,6 +75,12 @@ export class WebhookEvent {
   @Property({ type: 'text' })
   objectKey!: string;
 
+  @Field(() => Boolean, {
+    description: 'Whether it is kept for a later version: its type belongs here, and nothing handled it when it came.',
+  })
+  @Property({ type: 'boolean' })
+  awaitsHandler: boolean = false;
+
   @Field(() => Boolean, { description: 'Whether it is about real money.' })
   @Property({ type: 'boolean' })
   livemode!: boolean;
@@ -116,6 +122,12 @@ export class WebhookEventFilter {
 
   @Field(() => [String], { nullable: true, description: 'One of these types.' })
   type?: string[] | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Those that wait for a version that handles them, or the others.',
+  })
+  awaitsHandler?: boolean | null;
 
   @Field(() => DateTimeScalar, { nullable: true, description: 'Stored at that time or later.' })
   receivedAfter?: Date | null;

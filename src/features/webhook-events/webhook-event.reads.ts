@@ -24,6 +24,7 @@ export const webhookEventReads = readModel(WebhookEvent, {
     kind: text<WebhookKind>(),
     status: text<WebhookEventStatus>(),
     stripeAccountId: text<string | null>(),
+    awaitsHandler: boolean(),
     livemode: boolean(),
     attempts: integer(),
     lastError: text<string | null>(),

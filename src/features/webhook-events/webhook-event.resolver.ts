@@ -7,6 +7,7 @@ import {
   Field,
   Info,
   InputType,
+  Int,
   Mutation,
   ObjectType,
   Query,
@@ -32,13 +33,45 @@ export interface WebhookEventContext {
 class ReplayWebhookEventInput {
   @Field(() => UUIDScalar, { description: 'Our id of it.' })
   id!: string;
+
+  @Field(() => Boolean, {
+    defaultValue: false,
+    description: 'Only say what it would change: it is processed, and everything is undone again.',
+  })
+  dryRun!: boolean;
 }
 
-@ObjectType({ description: 'The event that will be processed again.' })
-class ReplayWebhookEventPayload {
-  constructor(private readonly id: Uuid) {}
+@ObjectType({ description: 'What processing an event would change in a table.' })
+class ReplayChange {
+  @Field(() => String, { description: 'The table.' })
+  table!: string;
 
-  @Field(() => WebhookEvent, { description: 'The event, waiting to be processed.' })
+  @Field(() => Int, { description: 'Rows that would be added.' })
+  inserted!: number;
+
+  @Field(() => Int, { description: 'Rows that would be changed.' })
+  updated!: number;
+
+  @Field(() => Int, { description: 'Rows that would be deleted.' })
+  deleted!: number;
+}
+
+@ObjectType({ description: 'The event that will be processed again, or what that would do.' })
+class ReplayWebhookEventPayload {
+  constructor(
+    private readonly id: Uuid,
+    rehearsed: readonly ReplayChange[] | null,
+  ) {
+    this.changes = rehearsed;
+  }
+
+  @Field(() => [ReplayChange], {
+    nullable: true,
+    description: 'What it would change; empty when nothing. Null unless it is a dry run.',
+  })
+  changes: readonly ReplayChange[] | null;
+
+  @Field(() => WebhookEvent, { description: 'The event. Waiting to be processed, unless it is a dry run.' })
   webhookEvent(@Ctx() { reads }: WebhookEventContext, @Info() info: GraphQLResolveInfo): Promise<WebhookEvent | null> {
     return reads.one(webhookEventReads, { id: this.id }, info);
   }
@@ -80,6 +113,9 @@ export class WebhookEventResolver {
     @Arg('input', () => ReplayWebhookEventInput, { description: 'Which event.' }) input: ReplayWebhookEventInput,
     @Ctx() { webhookEvents }: WebhookEventContext,
   ): Promise<ReplayWebhookEventPayload> {
-    return new ReplayWebhookEventPayload(await webhookEvents.replay(readUuid(input.id, 'input.id')));
+    const id = readUuid(input.id, 'input.id');
+    const changes = input.dryRun ? await webhookEvents.rehearse(id) : null;
+    if (!changes) await webhookEvents.replay(id);
+    return new ReplayWebhookEventPayload(id, changes);
   }
 }

@@ -4,12 +4,24 @@ import { AppError, notFound } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
 
+/** What processing an event would change in a table: rows. */
+export interface TableChange {
+  readonly table: string;
+  readonly inserted: number;
+  readonly updated: number;
+  readonly deleted: number;
+}
+
+/** Processes a stored event of a tenant and undoes everything; what handlers throw is thrown. */
+export type Rehearse = (tenantId: Uuid, id: Uuid) => Promise<TableChange[]>;
+
 /** What a tenant may do about the events of its own accounts. */
 export class WebhookEventService {
   /** @param actor the subject of the verified token */
   constructor(
     private readonly db: TenantDb,
     private readonly actor: string,
+    private readonly rehearsal: Rehearse,
   ) {}
 
   /** The tenant's accounts, one as a rule. Listing by account is what keeps deep pages of events flat. */
@@ -18,6 +30,15 @@ export class WebhookEventService {
       em.execute<{ stripe_account_id: string }[]>('select stripe_account_id from stripe_accounts'),
     );
     return rows.map((row) => row.stripe_account_id);
+  }
+
+  /**
+   * Says what processing an event again would change. May ask Stripe, and changes nothing.
+   * @throws AppError NOT_FOUND; what its handler would fail with
+   */
+  async rehearse(id: Uuid): Promise<TableChange[]> {
+    await this.db.transaction((em) => visibleEvent(em, id));
+    return this.rehearsal(this.db.tenantId, id);
   }
 
   /**

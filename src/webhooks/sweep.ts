@@ -1,0 +1,145 @@
+import { type Database } from '../db/database.js';
+import { AccountRounds, type Visit } from '../jobs/account-rounds.js';
+import { type Clock } from '../shared/clock.js';
+import { type Logger } from '../shared/logger.js';
+import { eventsMissed, sweepsFailed } from '../shared/metrics.js';
+import { Pace } from '../shared/pace.js';
+import { type StripeService } from '../stripe/stripe.service.js';
+import { type EventId, type StripeEvent } from '../stripe/types.js';
+import { deliveryOf } from './delivery.js';
+import { type HandlerIndex } from './handler-index.js';
+import { type Inbox } from './inbox.js';
+import { reasonOf } from './retry.js';
+
+export interface SweepSettings {
+  readonly database: Database;
+  readonly stripe: StripeService;
+  readonly handlers: HandlerIndex;
+  readonly inbox: Inbox;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds between two sweeps of one account: 15 minutes. */
+  readonly everyMs?: number;
+  /** What happened less than so many milliseconds ago may still be on its way, and is left for the next time: 2 minutes. */
+  readonly graceMs?: number;
+  /** Pages of Stripe's lists read a second, by this process: 4. */
+  readonly pagesPerSecond?: number;
+}
+
+const pageSize = 100;
+const longestPauseMs = 6 * 3_600_000;
+
+/**
+ * Looks for events that never came: reads each account's events at Stripe since the last time, and stores those that are not here. They then go
+ * the way of all events. Stripe lists 30 days; thin events of accounts are in no list, and what they tell the drift check finds.
+ */
+export class Sweep {
+  private readonly rounds: AccountRounds;
+  private readonly pace: Pace;
+  private readonly everyMs: number;
+  private readonly graceMs: number;
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<unknown> | null = null;
+  private stopping = false;
+
+  constructor(private readonly settings: SweepSettings) {
+    this.rounds = new AccountRounds(settings.database, 'due_at');
+    this.pace = new Pace(settings.pagesPerSecond ?? 4);
+    this.everyMs = settings.everyMs ?? 15 * 60_000;
+    this.graceMs = settings.graceMs ?? 120_000;
+  }
+
+  start(): void {
+    const tick = () => {
+      this.running ??= this.due()
+        .catch((error: unknown) => this.settings.logger.error({ err: error }, 'The sweep could not run'))
+        .finally(() => (this.running = null));
+    };
+    this.timer = setInterval(tick, Math.min(15_000, this.everyMs));
+    this.timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    if (this.timer) clearInterval(this.timer);
+    await this.running;
+  }
+
+  /** Sweeps every account that is due. @returns how many events were found that had never come */
+  async due(): Promise<number> {
+    await this.rounds.enlist();
+    let found = 0;
+    for (let visit = await this.rounds.next(); visit; visit = this.stopping ? null : await this.rounds.next()) {
+      found += await this.visit(visit);
+    }
+    return found;
+  }
+
+  private async visit(visit: Visit): Promise<number> {
+    const { clock, logger } = this.settings;
+    const { accountId: account, tenantId } = visit;
+    const until = new Date(clock.now().getTime() - this.graceMs);
+    try {
+      const found = await this.compare(visit, until);
+      await this.rounds.done(visit, { againMs: this.everyMs, sweptUntil: until, found });
+      if (found > 0) logger.warn({ account, tenantId, events: found }, 'Events that never came were found at Stripe');
+      return found;
+    } catch (error) {
+      sweepsFailed.inc();
+      logger.warn({ err: error, account, tenantId, failures: visit.failures + 1 }, 'An account could not be swept');
+      const pause = Math.min(60_000 * 2 ** Math.min(visit.failures, 10), longestPauseMs);
+      await this.rounds.failed(visit, pause, reasonOf(error));
+      return 0;
+    }
+  }
+
+  private async compare(visit: Visit, until: Date): Promise<number> {
+    const { stripe, clock } = this.settings;
+    const source = visit.accountId ? stripe.forAccount(visit.accountId) : stripe;
+    const now = clock.now();
+    let found = 0;
+    let page: StripeEvent[] = [];
+    const check = async () => {
+      found += await this.storeMissing(visit, page);
+      page = [];
+      if (!(await this.rounds.renew(visit))) throw new Error('Another process has taken the sweep over.');
+      await this.pace.take();
+    };
+    await this.pace.take();
+    for await (const event of source.listEvents({ since: visit.sweptUntil })) {
+      const at = event.created * 1_000;
+      if (at > until.getTime() && at <= now.getTime()) continue;
+      page.push(event);
+      if (page.length === pageSize) await check();
+      if (this.stopping) throw new Error('The process is stopping.');
+    }
+    if (page.length > 0) await check();
+    return found;
+  }
+
+  private async storeMissing({ accountId }: Visit, events: readonly StripeEvent[]): Promise<number> {
+    const { database, handlers, inbox } = this.settings;
+    const known = await this.known(events.map(({ id }) => id as EventId));
+    const missing = events.filter(({ id }) => !known.has(id));
+    await Promise.all(
+      missing.map(async (listed) => {
+        // An account's own list does not say whose it is; what is delivered does.
+        const event = accountId ? { ...listed, account: accountId } : listed;
+        const delivery = deliveryOf({ kind: 'SNAPSHOT', event }, JSON.stringify(event), handlers, database.livemode);
+        if (delivery) await inbox.store(delivery);
+      }),
+    );
+    eventsMissed.inc(missing.length);
+    return missing.length;
+  }
+
+  private async known(ids: readonly EventId[]): Promise<Set<string>> {
+    const rows = await this.settings.database.worker((em) =>
+      em.execute<{ stripe_event_id: string }[]>(
+        'select stripe_event_id from stripe_webhook_events where stripe_event_id = any(?)',
+        [`{${ids.join(',')}}`],
+      ),
+    );
+    return new Set(rows.map((row) => row.stripe_event_id));
+  }
+}
