@@ -3,6 +3,8 @@ import { StripeCli } from '../tools/stripe-cli.mjs';
 
 // A small dose, one of each kind; `npm run triggers -w local-stripe` runs all that the CLI knows.
 const events = [
+  'charge.dispute.closed',
+  'charge.refund.updated',
   'charge.succeeded',
   'charge.captured',
   'charge.failed',
@@ -10,6 +12,7 @@ const events = [
   'payment_intent.requires_action',
   'payment_intent.succeeded',
   'payment_method.attached',
+  'payout.created',
   'setup_intent.setup_failed',
 ];
 
