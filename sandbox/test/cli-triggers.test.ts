@@ -3,6 +3,7 @@ import { StripeCli } from '../tools/stripe-cli.mjs';
 
 // A small dose, one of each kind; `npm run triggers -w local-stripe` runs all that the CLI knows.
 const events = [
+  'balance.available',
   'charge.dispute.closed',
   'charge.refund.updated',
   'charge.succeeded',

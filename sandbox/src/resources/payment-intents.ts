@@ -148,7 +148,7 @@ export function createIntent(ctx: Context, params: CreateIntent, options: Intent
       : null,
     canceled_at: null,
     cancellation_reason: null,
-    capture_method: params.capture_method ?? (internal ? 'automatic' : 'automatic_async'),
+    capture_method: params.capture_method ?? (!internal && ctx.since('2024-04-10') ? 'automatic_async' : 'automatic'),
     client_secret: `${id}_secret_${randomText(25)}`,
     confirmation_method: params.confirmation_method ?? 'automatic',
     created: ctx.timeOf(customer),
