@@ -1,8 +1,7 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
-import { pinoHttp } from 'pino-http';
 import { entities } from '../mikro-orm.config.js';
 import { type Config } from './config.js';
 import { Database } from './db/database.js';
@@ -26,7 +25,7 @@ import { CommandRecovery } from './jobs/commands/recovery.js';
 import { type Clock, systemClock } from './shared/clock.js';
 import { createLogger, type Logger } from './shared/logger.js';
 import { metrics } from './shared/metrics.js';
-import { newUuid } from './shared/uuid.js';
+import { requestLog } from './shared/request-log.js';
 import { StripeService } from './stripe/stripe.service.js';
 import { handlers } from './webhooks/handlers.js';
 import { Processor } from './webhooks/processor.js';
@@ -94,6 +93,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         introspection: config.introspection,
         explorer: config.explorer ? { token: config.explorerToken } : null,
         rateLimitPerMinute: config.rateLimitPerMinute,
+        trustProxy: config.trustProxy,
         logger,
       })
     : null;
@@ -105,19 +105,27 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   let isStopping = false;
   let lastRequestAt = -Infinity;
   const inside = createServer(healthApp(readiness, () => isStopping, true));
-  const outside = createServer(receiver && graphql ? publicApp() : undefined);
+  const outside = createServer(receiver && graphql ? publicListener() : undefined);
+
+  /** Questions go straight to GraphQL; everything else is Express's. */
+  function publicListener(): RequestListener {
+    const app = publicApp();
+    const careful = carefulHeaders(config.publicUrl.startsWith('https:'));
+    const log = requestLog(logger);
+    return (request, response) => {
+      lastRequestAt = performance.now();
+      if (isStopping) response.setHeader('Connection', 'close');
+      for (const [name, value] of careful) response.setHeader(name, value);
+      if (request.url !== '/livez' && request.url !== '/readyz') log(request, response);
+      if (graphql!.takes(request)) graphql!.handle(request, response);
+      else app(request, response);
+    };
+  }
 
   function publicApp(): Express {
     const app = plainExpress();
     app.set('trust proxy', config.trustProxy);
-    app.use((_request, response, next) => {
-      lastRequestAt = performance.now();
-      if (isStopping) response.set('Connection', 'close');
-      next();
-    });
-    app.use(helmet({ strictTransportSecurity: config.publicUrl.startsWith('https:') }));
     app.use(healthApp(readiness, () => isStopping, false));
-    app.use(requestLog(logger));
     app.use(receiver!.router);
     app.use(
       onboardingRoutes({
@@ -195,25 +203,17 @@ function plainExpress(): Express {
   return express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
 }
 
-/** One line per request. Neither headers nor query: tokens and states travel there. */
-function requestLog(logger: Logger) {
-  return pinoHttp({
-    logger,
-    genReqId: (request, response) => {
-      const given = request.headers['x-request-id'];
-      const id = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : newUuid();
-      response.setHeader('X-Request-Id', id);
-      return id;
-    },
-    serializers: {
-      req: ({ id, method, url }: { id: unknown; method: string; url: string }) => ({
-        id,
-        method,
-        path: url.split('?')[0],
-      }),
-      res: ({ statusCode }: { statusCode: number }) => ({ status: statusCode }),
-    },
+/** What keeps browsers careful. Helmet says the same of each request, so it is asked once. */
+function carefulHeaders(isHttps: boolean): [name: string, value: string][] {
+  const said: [string, string][] = [];
+  const response = {
+    setHeader: (name: string, value: string) => said.push([name, value]),
+    removeHeader: () => undefined,
+  };
+  helmet({ strictTransportSecurity: isHttps })({} as IncomingMessage, response as never, (error) => {
+    if (error) throw error as Error;
   });
+  return said;
 }
 
 function listen(server: Server, port: number, host: string): Promise<number> {

@@ -14,6 +14,8 @@ import { type PaymentMethodContext } from '../features/payment-methods/payment-m
 import { PaymentMethodService } from '../features/payment-methods/payment-method.service.js';
 import { type PaymentContext } from '../features/payments/payment.resolver.js';
 import { PaymentService } from '../features/payments/payment.service.js';
+import { type RefundContext } from '../features/refunds/refund.resolver.js';
+import { RefundService } from '../features/refunds/refund.service.js';
 import { type PlatformContext } from '../features/platform/platform.resolver.js';
 import { PlatformService } from '../features/platform/platform.service.js';
 import { type PortalContext } from '../features/portal/portal.resolver.js';
@@ -46,6 +48,7 @@ interface Slices
     PlatformContext,
     DriftContext,
     WebhookEventContext,
+    RefundContext,
     PaymentContext,
     PaymentMethodContext,
     InvoiceContext,
@@ -96,6 +99,11 @@ export class RequestContext implements Slices {
   get payments(): PaymentService {
     const { commands, parts, somebody } = this;
     return this.once('payments', () => new PaymentService(commands, parts.stripe, somebody.subject));
+  }
+
+  get refunds(): RefundService {
+    const { commands, somebody } = this;
+    return this.once('refunds', () => new RefundService(commands, somebody.subject));
   }
 
   get paymentMethods(): PaymentMethodService {

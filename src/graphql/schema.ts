@@ -18,6 +18,7 @@ import {
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
+import { PaymentRefundsResolver, RefundResolver } from '../features/refunds/refund.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
 import { WebhookEventResolver } from '../features/webhook-events/webhook-event.resolver.js';
@@ -31,6 +32,8 @@ const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
   DriftResolver,
   WebhookEventResolver,
+  RefundResolver,
+  PaymentRefundsResolver,
   PaymentResolver,
   InvoicePaymentsResolver,
   SubscriptionPaymentsResolver,

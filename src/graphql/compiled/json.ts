@@ -5,6 +5,7 @@ export function leaf(value: unknown): string {
   if (typeof value === 'string') return special.test(value) ? JSON.stringify(value) : `"${value}"`;
   if (typeof value === 'number' && Number.isFinite(value)) return `${value}`;
   if (typeof value === 'boolean') return value ? 'true' : 'false';
+  if (value instanceof Date) return `"${value.toISOString()}"`;
   // A scalar may not make nothing of something.
   if (value === null || value === undefined) throw new Odd();
   return JSON.stringify(value);
