@@ -70,7 +70,7 @@ interface Opening {
  * A customer's bank questions a charge. A chargeback takes the money and a fee at once, an inquiry takes nothing.
  * {@link https://docs.stripe.com/disputes/how-disputes-work}
  */
-export function openDispute(
+function openDispute(
   ctx: Context,
   charge: Stripe.Charge,
   { reason, amount, inquiry = false, dueBy }: Opening,

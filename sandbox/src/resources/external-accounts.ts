@@ -101,7 +101,7 @@ function makeDefault(own: Context, bank: Stripe.BankAccount): void {
  * Adds a bank account that payouts can go to. The first of a currency becomes its default. {@link https://docs.stripe.com/api/external_account_bank_accounts}
  * @param own context on the account itself
  */
-export function addBankAccount(
+function addBankAccount(
   own: Context,
   given: Bank,
   options: { isDefault?: boolean; metadata?: Metadata; silent?: boolean } = {},

@@ -106,7 +106,7 @@ function decline(ctx: Context, intent: Stripe.PaymentIntent, method: Stripe.Paym
 }
 
 /** The intent after a failed attempt, with its events. */
-export function fail(
+function fail(
   ctx: Context,
   intent: Stripe.PaymentIntent,
   method: Stripe.PaymentMethod,

@@ -36,8 +36,8 @@ const createParams = {
 type CreateRefund = Params<typeof createParams>;
 
 /** Stripe says "some time later"; here it is a time that tests can advance to. {@link https://docs.stripe.com/testing#refunds} */
-export const pendingSeconds = 3_600;
-export const failsAfterSeconds = 86_400;
+const pendingSeconds = 3_600;
+const failsAfterSeconds = 86_400;
 /** Bank debits go back the slow way they came. {@link https://docs.stripe.com/payments/ach-direct-debit#refunds} */
 const debitRefundSeconds = 4 * 86_400;
 
@@ -91,7 +91,7 @@ function destination(charge: Stripe.Charge): Stripe.Refund.DestinationDetails {
 }
 
 /** Books a refund: the charge, the account's balance and, when asked for, the application fee. {@link https://docs.stripe.com/refunds} */
-export function createRefund(ctx: Context, params: CreateRefund): Stripe.Refund {
+function createRefund(ctx: Context, params: CreateRefund): Stripe.Refund {
   if (params.origin !== undefined) throw invalid('There is no customer balance to refund from.', 'origin');
   const charge = chargeToRefund(ctx, params);
   const left = charge.amount - charge.amount_refunded;
