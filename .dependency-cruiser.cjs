@@ -11,6 +11,7 @@ const features = [
   'invoices',
   'subscriptions',
   'contracts',
+  'portal',
   'onboarding',
   'customers',
   'audit',

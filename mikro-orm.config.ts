@@ -4,9 +4,12 @@ import { AuditEntry } from './src/features/audit/audit-entry.entity.js';
 import { Contract } from './src/features/contracts/contract.entity.js';
 import { Customer, StripeCustomer } from './src/features/customers/customer.entity.js';
 import { Invoice } from './src/features/invoices/invoice.entity.js';
+import { InvoiceLine } from './src/features/invoices/invoice-line.entity.js';
+import { StripeInvoice } from './src/features/invoices/stripe-invoice.entity.js';
 import { StripeAccount, StripeConfig } from './src/features/onboarding/stripe-config.entity.js';
 import { PaymentMethod } from './src/features/payment-methods/payment-method.entity.js';
 import { Payment } from './src/features/payments/payment.entity.js';
+import { StripePrice } from './src/features/subscriptions/stripe-price.entity.js';
 import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
 import { Tenant, User } from './src/features/tenants/tenant.entity.js';
 import { WebhookEvent } from './src/features/webhook-events/webhook-event.entity.js';
@@ -24,6 +27,9 @@ export const entities: EntityClass<object>[] = [
   StripeAccount,
   PaymentMethod,
   StripeSubscription,
+  StripePrice,
+  StripeInvoice,
+  InvoiceLine,
   Payment,
   WebhookEvent,
   Command,

@@ -10,12 +10,15 @@ import { ReadDatabase } from './db/reads/reads.js';
 import { Readiness } from './db/readiness.js';
 import { assertSafeRole } from './db/runtime-role.js';
 import { DriftJob } from './features/drift/drift-job.js';
+import { invoiceCommands } from './features/invoices/invoice.commands.js';
 import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
 import { OnboardingService } from './features/onboarding/onboarding.service.js';
 import { paymentMethodCommands } from './features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from './features/payments/payment.service.js';
+import { portalCommands } from './features/portal/portal.service.js';
+import { subscriptionCommands } from './features/subscriptions/subscription.service.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
@@ -33,7 +36,14 @@ import { rehearsalOf } from './webhooks/rehearsal.js';
 import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.js';
 
 /** Every kind of command that may have been left unfinished. */
-const commandKinds: AnyCommandKind[] = [...onboardingCommands, ...paymentMethodCommands, ...paymentCommands];
+const commandKinds: AnyCommandKind[] = [
+  ...onboardingCommands,
+  ...portalCommands,
+  ...subscriptionCommands,
+  ...invoiceCommands,
+  ...paymentMethodCommands,
+  ...paymentCommands,
+];
 
 /** After so many milliseconds without a request, nobody is in the middle of a conversation. */
 const quietMs = 500;

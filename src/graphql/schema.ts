@@ -6,7 +6,7 @@ import { AuditResolver } from '../features/audit/audit.resolver.js';
 import { ContractResolver } from '../features/contracts/contract.resolver.js';
 import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
-import { InvoiceResolver } from '../features/invoices/invoice.resolver.js';
+import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
 import { PaymentMethodResolver } from '../features/payment-methods/payment-method.resolver.js';
 import { SubscriptionMethodResolver } from '../features/payment-methods/subscription-method.resolver.js';
@@ -40,6 +40,7 @@ const resolvers: NonEmptyArray<new () => object> = [
   PaymentMethodResolver,
   SubscriptionMethodResolver,
   InvoiceResolver,
+  InvoiceLinesResolver,
   SubscriptionResolver,
   SubscriptionChangesResolver,
   ContractSubscriptionResolver,

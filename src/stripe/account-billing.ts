@@ -88,9 +88,18 @@ export class AccountBilling {
   scheduleCancellation(
     id: ids.SubscriptionId,
     at: subscriptions.CancellationDate,
-    keyed: Keyed,
+    keyed: Keyed & { readonly metadata?: ids.Metadata },
   ): Promise<ids.Subscription> {
     return subscriptions.scheduleCancellation(this.via, id, at, keyed);
+  }
+
+  /** {@link subscriptions.pauseCollection} */
+  pauseCollection(
+    id: ids.SubscriptionId,
+    pause: subscriptions.CollectionPause | null,
+    keyed: Keyed & { readonly metadata?: ids.Metadata },
+  ): Promise<ids.Subscription> {
+    return subscriptions.pauseCollection(this.via, id, pause, keyed);
   }
 
   /** {@link subscriptions.cancelSubscription} */
@@ -125,18 +134,18 @@ export class AccountBilling {
     return invoices.listInvoices(this.via, filter);
   }
 
+  /** {@link invoices.listInvoiceLines} */
+  listInvoiceLines(id: ids.InvoiceId): Promise<ids.InvoiceLineItem[]> {
+    return invoices.listInvoiceLines(this.via, id);
+  }
+
   /** {@link invoices.setInvoiceFee} */
   setInvoiceFee(id: ids.InvoiceId, input: { readonly applicationFee: number }, keyed: Keyed): Promise<ids.Invoice> {
     return invoices.setInvoiceFee(this.via, id, input, keyed);
   }
 
   /** {@link invoices.previewInvoice} */
-  previewInvoice(
-    input: subscriptions.UpdateSubscription & {
-      readonly customerId: ids.CustomerId;
-      readonly subscriptionId: ids.SubscriptionId;
-    },
-  ): Promise<ids.Invoice> {
+  previewInvoice(input: invoices.PreviewChange): Promise<ids.Invoice> {
     return invoices.previewInvoice(this.via, input);
   }
 

@@ -5,8 +5,10 @@ import {
   type CustomerId,
   type Invoice,
   type InvoiceId,
+  type InvoiceLineItem,
   type Keyed,
   type PaymentMethodId,
+  type ProductId,
   type SubscriptionId,
 } from './types.js';
 
@@ -47,16 +49,46 @@ export function setInvoiceFee(
   );
 }
 
+/** All lines of an invoice; the invoice itself shows the first ten. */
+export async function listInvoiceLines(via: Connection, id: InvoiceId): Promise<InvoiceLineItem[]> {
+  const lines: InvoiceLineItem[] = [];
+  for (;;) {
+    const page = await via.read({ object: 'list' }, (options) =>
+      via.sdk.invoices.listLineItems(id, { limit: 100, starting_after: lines.at(-1)?.id }, options),
+    );
+    lines.push(...page.data);
+    if (!page.has_more || page.data.length === 0) return lines;
+  }
+}
+
+/** A change to be shown before it is made; a price that does not exist yet is described. */
+export interface PreviewChange extends UpdateSubscription {
+  readonly customerId: CustomerId;
+  readonly subscriptionId: SubscriptionId;
+  readonly newPrice?: {
+    readonly productId: ProductId;
+    /** Minor units. */
+    readonly unitAmount: number;
+    readonly currency: string;
+    readonly interval: 'day' | 'week' | 'month' | 'year';
+    readonly intervalCount: number;
+  };
+}
+
 /** What the next invoice would be after a change: nothing is changed. */
-export function previewInvoice(
-  via: Connection,
-  input: UpdateSubscription & { readonly customerId: CustomerId; readonly subscriptionId: SubscriptionId },
-): Promise<Invoice> {
+export function previewInvoice(via: Connection, input: PreviewChange): Promise<Invoice> {
+  const { newPrice } = input;
+  const priceData = newPrice && {
+    product: newPrice.productId,
+    unit_amount: newPrice.unitAmount,
+    currency: newPrice.currency,
+    recurring: { interval: newPrice.interval, interval_count: newPrice.intervalCount },
+  };
   const params = {
     customer: input.customerId,
     subscription: input.subscriptionId,
     subscription_details: {
-      items: [itemOf(input)],
+      items: [{ ...itemOf(input), price_data: priceData }],
       proration_behavior: input.prorate ? ('create_prorations' as const) : ('none' as const),
       proration_date: secondsOf(input.prorationDate),
     },

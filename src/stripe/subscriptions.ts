@@ -35,7 +35,12 @@ export interface CreateSubscription {
   readonly applicationFeePercent?: number;
   /** Whole days before the first payment. */
   readonly trialDays?: number;
+  /** When the first payment is due, if not at once: a contract's later start. Instead of `trialDays`. */
+  readonly trialEnd?: Date;
+  /** What is charged from the first payment on. */
   readonly paymentMethodId?: PaymentMethodId;
+  /** Charges the first invoice at once, without its payer; otherwise it waits to be confirmed in the browser. */
+  readonly chargeNow?: boolean;
   /** When it ends by itself: a contract's end. */
   readonly cancelAt?: Date;
   readonly description?: string;
@@ -47,6 +52,8 @@ export interface UpdateSubscription {
   readonly itemId: SubscriptionItemId;
   readonly quantity?: number;
   readonly priceId?: PriceId;
+  /** What is written on the subscription along with the change, so that it can be told whether it was made. */
+  readonly metadata?: Metadata;
   /** Whether the time left of the period is charged or credited. */
   readonly prorate: boolean;
   /** The instant to prorate by: the one that was previewed, so that the sum is the one that was shown. */
@@ -74,8 +81,8 @@ export function createPrice(via: Connection, input: CreatePrice, keyed: Keyed): 
 }
 
 /**
- * Starts to bill a customer. Without a trial the first invoice stays open for 23 hours, and the subscription `incomplete`, until the
- * browser has confirmed it. https://docs.stripe.com/billing/subscriptions/overview
+ * Starts to bill a customer. Without a trial the first invoice stays open for 23 hours, and the subscription `incomplete`, until it is
+ * paid: by a saved method, or in the browser. https://docs.stripe.com/billing/subscriptions/overview
  */
 export function createSubscription(via: Connection, input: CreateSubscription, keyed: Keyed): Promise<Subscription> {
   const params: Stripe.SubscriptionCreateParams = {
@@ -83,10 +90,12 @@ export function createSubscription(via: Connection, input: CreateSubscription, k
     items: [{ price: input.priceId, quantity: input.quantity }],
     application_fee_percent: input.applicationFeePercent,
     trial_period_days: input.trialDays,
+    trial_end: secondsOf(input.trialEnd),
     default_payment_method: input.paymentMethodId,
     cancel_at: secondsOf(input.cancelAt),
     description: input.description,
-    payment_behavior: 'default_incomplete',
+    payment_behavior: input.chargeNow ? 'allow_incomplete' : 'default_incomplete',
+    off_session: input.chargeNow || undefined,
     payment_settings: { save_default_payment_method: 'on_subscription' },
     metadata: input.metadata,
     expand,
@@ -127,6 +136,7 @@ export function updateSubscription(
     items: [itemOf(input)],
     proration_behavior: input.prorate ? 'create_prorations' : 'none',
     proration_date: secondsOf(input.prorationDate),
+    metadata: input.metadata,
     expand,
   };
   return via.change({ ...expected, echo: { id } }, keyed, (options) =>
@@ -142,10 +152,31 @@ export function scheduleCancellation(
   via: Connection,
   id: SubscriptionId,
   at: CancellationDate,
-  keyed: Keyed,
+  { metadata, ...keyed }: Keyed & { readonly metadata?: Metadata },
 ): Promise<Subscription> {
   return via.change({ ...expected, echo: { id } }, keyed, (options) =>
-    via.sdk.subscriptions.update(id, cancellationOf(at), options),
+    via.sdk.subscriptions.update(id, { ...cancellationOf(at), metadata }, options),
+  );
+}
+
+/** What becomes of the invoices of a subscription whose collection is paused. */
+export interface CollectionPause {
+  readonly behavior: 'keep_as_draft' | 'mark_uncollectible' | 'void';
+  /** When it is collected again by itself; only by hand when left out. */
+  readonly resumesAt?: Date;
+}
+
+/** Goes on making invoices, but does not collect them; null collects again. https://docs.stripe.com/billing/subscriptions/pause-payment */
+export function pauseCollection(
+  via: Connection,
+  id: SubscriptionId,
+  pause: CollectionPause | null,
+  { metadata, ...keyed }: Keyed & { readonly metadata?: Metadata },
+): Promise<Subscription> {
+  // An empty string is how Stripe is told to forget a value.
+  const wanted = pause ? { behavior: pause.behavior, resumes_at: secondsOf(pause.resumesAt) } : ('' as const);
+  return via.change({ ...expected, echo: { id } }, keyed, (options) =>
+    via.sdk.subscriptions.update(id, { pause_collection: wanted, metadata }, options),
   );
 }
 

@@ -10,6 +10,7 @@ export type Charge = Stripe.Charge;
 export type Customer = Stripe.Customer;
 export type Dispute = Stripe.Dispute;
 export type Invoice = Stripe.Invoice;
+export type InvoiceLineItem = Stripe.InvoiceLineItem;
 export type PaymentIntent = Stripe.PaymentIntent;
 export type PaymentMethod = Stripe.PaymentMethod;
 export type Payout = Stripe.Payout;

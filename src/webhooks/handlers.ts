@@ -1,7 +1,18 @@
+import { draftFeeEvents, invoiceEvents } from '../features/invoices/invoice.events.js';
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
+import { invoicePaymentEvents } from '../features/payments/invoice-payment.events.js';
 import { paymentEvents } from '../features/payments/payment.events.js';
+import { subscriptionEvents } from '../features/subscriptions/subscription.events.js';
 import { HandlerIndex } from './handler-index.js';
 
 /** What every feature does when Stripe reports something. An event that two features want goes to both, in this order. */
-export const handlers = new HandlerIndex(onboardingEvents, paymentMethodEvents, paymentEvents);
+export const handlers = new HandlerIndex(
+  onboardingEvents,
+  subscriptionEvents,
+  paymentMethodEvents,
+  invoiceEvents,
+  draftFeeEvents,
+  paymentEvents,
+  invoicePaymentEvents,
+);

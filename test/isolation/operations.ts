@@ -68,6 +68,10 @@ export const operations: Readonly<Record<string, Operation>> = {
     who: staff,
     asked: ({ customer, contract }) => [{}, { filter: { customerId: customer } }, { filter: { contractId: contract } }],
   },
+  'Query.subscriptionPreview': {
+    who: staff,
+    asked: ({ subscription }) => [input({ id: subscription, quantity: 2, ...key() })],
+  },
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },
   'Query.driftReport': { who: staff },
@@ -119,6 +123,27 @@ export const operations: Readonly<Record<string, Operation>> = {
     who: billing,
     asked: ({ paymentMethod }) => [input({ paymentMethodId: paymentMethod })],
   },
+  'Mutation.createBillingPortalSession': {
+    who: billing,
+    asked: ({ customer }) => [input({ customerId: customer })],
+  },
+  'Mutation.createSubscription': {
+    who: billing,
+    asked: ({ contract, paymentMethod }, own) => [
+      input({ contractId: contract, ...key() }),
+      input({ contractId: own.contract, paymentMethodId: paymentMethod, ...key() }),
+    ],
+  },
+  'Mutation.updateSubscription': {
+    who: billing,
+    asked: ({ subscription }) => [input({ id: subscription, quantity: 2, ...key() })],
+  },
+  'Mutation.cancelSubscription': {
+    who: billing,
+    asked: ({ subscription }) => [input({ id: subscription, atPeriodEnd: false })],
+  },
+  'Mutation.pauseSubscription': { who: billing, asked: ({ subscription }) => [input({ id: subscription })] },
+  'Mutation.resumeSubscription': { who: billing, asked: ({ subscription }) => [input({ id: subscription })] },
   'Mutation.reconcile': { who: admin, asked: () => [input({ dryRun: true })] },
   'Mutation.replayWebhookEvent': { who: admin, asked: ({ webhookEvent }) => [input({ id: webhookEvent })] },
 };

@@ -55,7 +55,12 @@ async function deliver(type: Kind, second: number, object: Facts, previous?: Fac
   const applied = await tenant.db.transaction((em) => handler.apply(em, event, context(second), null));
   if (applied === 'done') return;
   const stripe = world.stripe.forAccount(tenant.accountId);
-  const fetched = await handler.load!(event, { ...context(second), stripe, platform: world.stripe });
+  const fetched = await handler.load!(event, {
+    ...context(second),
+    stripe,
+    platform: world.stripe,
+    commands: tenant.commands,
+  });
   await tenant.db.transaction((em) => handler.apply(em, event, context(second), fetched as never));
 }
 

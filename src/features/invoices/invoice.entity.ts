@@ -2,11 +2,14 @@ import { Entity, Property } from '@mikro-orm/decorators/legacy';
 import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { PsaRow } from '../../db/tenant-entity.js';
 import { connectionOf } from '../../shared/connection.types.js';
+import { assertUnreachable } from '../../shared/errors.js';
 import { Money } from '../../shared/money.types.js';
 import { DateTimeScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
+import { type InvoiceReport } from '../../stripe/billing-reports.js';
 import { Customer } from '../customers/customer.entity.js';
 import { StripeSubscription } from '../subscriptions/subscription.entity.js';
+import { StripeInvoice } from './stripe-invoice.entity.js';
 
 export enum InvoiceStatus {
   DRAFT = 'DRAFT',
@@ -56,6 +59,8 @@ export interface InvoicePayments {
   readonly processing: boolean;
   /** Whether the latest attempt failed. */
   readonly lastFailed: boolean;
+  /** Whether the latest attempt waits for its payer. */
+  readonly waiting: boolean;
 }
 
 /** A bill a tenant sent to a customer. */
@@ -98,10 +103,16 @@ export class Invoice extends PsaRow {
   @Property({ type: 'bigint', fieldName: 'amount_paid' })
   amountPaidMinor: number = 0;
 
+  /** Settled otherwise than by payments: credit that the customer had, credit notes. Below zero: an earlier debt is collected along. */
+  @Property({ type: 'bigint', fieldName: 'amount_credited' })
+  amountCreditedMinor: number = 0;
+
   @Property({ type: 'character', length: 3 })
   currency!: string;
 
-  @Field(() => Money, { description: 'What is billed, tax included.' })
+  @Field(() => Money, {
+    description: 'What is billed, tax included. Below zero when a subscription gives more back than it bills.',
+  })
   get total(): Money {
     return new Money(this.totalMinor, this.currency);
   }
@@ -115,6 +126,19 @@ export class Invoice extends PsaRow {
   get amountPaid(): Money {
     return new Money(this.amountPaidMinor, this.currency);
   }
+
+  @Field(() => Money, {
+    description: 'What was settled by credit of the customer instead of a payment, or taken back by credit notes.',
+  })
+  get amountCredited(): Money {
+    return new Money(this.amountCreditedMinor, this.currency);
+  }
+
+  @Field(() => StripeInvoice, {
+    nullable: true,
+    description: 'The cycle of a subscription that it bills; null for any other invoice.',
+  })
+  readonly cycle!: StripeInvoice | null;
 
   @Field(() => DateTimeScalar, { nullable: true, description: 'When it should be paid by.' })
   @Property({ type: 'datetime', nullable: true })
@@ -132,7 +156,41 @@ export class Invoice extends PsaRow {
 
   /** Minor units still owed. */
   get dueMinor(): number {
-    return amountDueOf(this.status, this.totalMinor, this.amountPaidMinor);
+    return amountDueOf(this.status, this.totalMinor, this.amountPaidMinor, this.amountCreditedMinor);
+  }
+
+  /** Whether a subscription's cycle made it: then Stripe collects it, and Stripe's word on it holds. */
+  get isCycle(): boolean {
+    return this.subscriptionId !== null;
+  }
+
+  /** What Stripe calls its state. */
+  get stripeStatus(): InvoiceReport['status'] {
+    return this.status.toLowerCase() as InvoiceReport['status'];
+  }
+
+  /** Takes over what Stripe says of the invoice of a cycle. Which report is the newer one, the caller has found out. */
+  takeOver(report: InvoiceReport): void {
+    this.status = invoiceStatusOf(report.status);
+    this.totalMinor = report.total;
+    this.amountPaidMinor = report.amountPaid;
+    this.amountCreditedMinor = creditedOf(report);
+    this.dueAt = report.dueAt;
+    this.paidAt = report.status === 'paid' ? report.paidAt : null;
+  }
+
+  /**
+   * Follows the payments of a cycle: how far it is paid. Whether it is, and how much came in, is Stripe's to say.
+   * @param attempts how often Stripe tried to collect it
+   */
+  followCycle(payments: InvoicePayments, attempts: number): void {
+    const { received, refunded, processing, lastFailed, waiting } = payments;
+    const failed = lastFailed || (attempts > 0 && !waiting);
+    if (received > 0 && refunded >= received) this.paymentStatus = InvoicePaymentStatus.REFUNDED;
+    else if (this.status === InvoiceStatus.PAID) this.paymentStatus = InvoicePaymentStatus.PAID;
+    else if (processing) this.paymentStatus = InvoicePaymentStatus.PENDING;
+    else if (this.amountPaidMinor > 0) this.paymentStatus = InvoicePaymentStatus.PARTIALLY_PAID;
+    else this.paymentStatus = failed ? InvoicePaymentStatus.FAILED : InvoicePaymentStatus.UNPAID;
   }
 
   /**
@@ -159,8 +217,30 @@ export class Invoice extends PsaRow {
 }
 
 /** What is still owed, in minor units: nothing of an invoice that is a draft, withdrawn or written off. */
-export function amountDueOf(status: InvoiceStatus, total: number, paid: number): number {
-  return status === InvoiceStatus.OPEN ? Math.max(0, total - paid) : 0;
+export function amountDueOf(status: InvoiceStatus, total: number, paid: number, credited: number): number {
+  return status === InvoiceStatus.OPEN ? Math.max(0, total - credited - paid) : 0;
+}
+
+/** What of an invoice's total neither came in nor will. */
+export function creditedOf({ total, amountPaid, amountRemaining }: InvoiceReport): number {
+  return total - amountPaid - amountRemaining;
+}
+
+function invoiceStatusOf(status: InvoiceReport['status']): InvoiceStatus {
+  switch (status) {
+    case 'draft':
+      return InvoiceStatus.DRAFT;
+    case 'open':
+      return InvoiceStatus.OPEN;
+    case 'paid':
+      return InvoiceStatus.PAID;
+    case 'void':
+      return InvoiceStatus.VOID;
+    case 'uncollectible':
+      return InvoiceStatus.UNCOLLECTIBLE;
+    default:
+      return assertUnreachable(status);
+  }
 }
 
 export const InvoiceConnection = connectionOf('Invoice', () => Invoice);

@@ -1,11 +1,26 @@
 import { type GraphQLResolveInfo } from 'graphql';
-import { Arg, Args, ArgsType, Authorized, Ctx, Field, Info, InputType, Int, Query, Resolver } from 'type-graphql';
+import {
+  Arg,
+  Args,
+  ArgsType,
+  Authorized,
+  Ctx,
+  Field,
+  FieldResolver,
+  Info,
+  InputType,
+  Int,
+  Query,
+  Resolver,
+} from 'type-graphql';
+import { answeredByReadModel } from '../../db/reads/attach.js';
 import { type Reads } from '../../db/reads/reads.js';
-import { type Connection, PageArgs } from '../../shared/connection.types.js';
+import { type Connection, ForwardArgs, PageArgs } from '../../shared/connection.types.js';
 import { DateTimeScalar } from '../../shared/scalars.js';
 import { tenantMembers } from '../tenants/roles.js';
 import { Invoice, InvoiceConnection, InvoicePaymentStatus } from './invoice.entity.js';
 import { invoiceReads } from './invoice.reads.js';
+import { type InvoiceLine, InvoiceLineConnection } from './invoice-line.entity.js';
 
 /** What these resolvers need of the request. */
 export interface InvoiceContext {
@@ -50,5 +65,16 @@ export class InvoiceResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<Invoice>> {
     return reads.connection(invoiceReads, { page, where: { ...filter } }, info);
+  }
+}
+
+/** What an invoice is made of. */
+@Resolver(() => Invoice)
+export class InvoiceLinesResolver {
+  @FieldResolver(() => InvoiceLineConnection, {
+    description: 'What it is made of, in order, where a subscription made it; otherwise nothing.',
+  })
+  lines(@Args(() => ForwardArgs) _page: ForwardArgs): Connection<InvoiceLine> {
+    return answeredByReadModel();
   }
 }

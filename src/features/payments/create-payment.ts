@@ -239,6 +239,11 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
   if (params.customerId !== null && params.customerId !== customerId)
     throw badInput('input.customerId', 'The invoice is for another customer.');
   if (params.amount !== null) checkAmount(params.amount, currency, 'input.amount');
+  // A second intent beside Stripe's own would take the money twice.
+  if (invoice.isCycle)
+    throw new AppError('INVALID_STATE', "Stripe collects this invoice itself: it is a subscription's.", {
+      field: 'input.invoiceId',
+    });
   if (invoice.status !== InvoiceStatus.OPEN)
     throw new AppError('INVALID_STATE', `The invoice is ${invoice.status.toLowerCase()}: it cannot be paid.`, {
       field: 'input.invoiceId',

@@ -7,6 +7,8 @@ import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId, type Metadata, type PaymentIntentId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
+import { type CycleInvoice } from '../invoices/invoice-record.js';
+import { StripeInvoice } from '../invoices/stripe-invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { PaymentStatus } from './payment-state.js';
@@ -35,6 +37,7 @@ export function stampOf({ created, charge, canceledAt }: IntentReport): Date {
  * @returns `unclear`: the report cannot be put in order; fetch the intent and record that
  */
 export async function recordIntent(em: EntityManager, report: IntentReport, source: Source): Promise<Order> {
+  await lockInvoiceOf(em, report.id, source.accountId);
   const payment =
     (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.id, source.accountId));
@@ -52,6 +55,7 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
 export async function recordCharge(em: EntityManager, report: ChargeReport, source: Source): Promise<Order> {
   // Without an intent it was made past everything that this server does; and a failed try is told by its intent.
   if (!report.paymentIntentId || report.status !== 'succeeded') return 'stale';
+  await lockInvoiceOf(em, report.paymentIntentId, source.accountId);
   const payment =
     (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.paymentIntentId, source.accountId));
@@ -60,6 +64,71 @@ export async function recordCharge(em: EntityManager, report: ChargeReport, sour
   const order = payment.applyCharge(report, source.asOf, source.fetched);
   if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
   return order;
+}
+
+/** An intent that Stripe made to collect the invoice of a cycle. */
+export interface InvoiceIntent {
+  readonly id: PaymentIntentId;
+  /** Minor units that were asked for. */
+  readonly amount: number;
+}
+
+/**
+ * Joins the payment that Stripe made for the invoice of a cycle with that invoice and its subscription, and lets the invoice follow. The
+ * intent itself does not know its invoice, and may not have been heard of yet.
+ */
+export async function linkToInvoice(
+  em: EntityManager,
+  { invoice, cycle }: CycleInvoice,
+  { id, amount }: InvoiceIntent,
+): Promise<void> {
+  const { stripeAccountId, subscriptionId } = cycle;
+  const stranger = { amount, currency: invoice.currency, customerId: null };
+  const payment = (await lockPayment(em, id, {}, stripeAccountId)) ?? (await adopt(em, stranger, id, stripeAccountId));
+  if (payment.invoiceId !== null) return;
+  Object.assign(payment, { invoiceId: invoice.id, subscriptionId, customerId: invoice.customerId });
+  await followCycle(em, { invoice, cycle });
+}
+
+/** Says how far the invoice of a cycle is paid, by its payments as they are. Its row is locked by the caller. */
+export async function followCycle(em: EntityManager, { invoice, cycle }: CycleInvoice): Promise<void> {
+  await em.flush();
+  invoice.followCycle((await paymentsOf(em, invoice.id)).sums, cycle.attempts);
+}
+
+/**
+ * Whoever changes an invoice and its payments locks the invoice first: the news of the two arrive side by side, and would otherwise wait
+ * for one another.
+ */
+async function lockInvoiceOf(em: EntityManager, intentId: PaymentIntentId, accountId: AccountId): Promise<void> {
+  await em.execute(
+    `select id from invoices where id = (select invoice_id from payments where stripe_payment_intent_id = ? and stripe_account_id = ?)
+     for no key update`,
+    [intentId, accountId],
+  );
+}
+
+/**
+ * Locks a payment, and its invoice before it, as everybody does who may change both.
+ * @returns which version of the payment this is; null when there is none
+ */
+export async function paymentVersion(
+  em: EntityManager,
+  by: { readonly id: string } | { readonly intentId: string | null; readonly accountId: string },
+): Promise<string | null> {
+  const [which, values] =
+    'id' in by
+      ? ['id = ?', [by.id]]
+      : ['stripe_payment_intent_id = ? and stripe_account_id = ?', [by.intentId, by.accountId]];
+  await em.execute(
+    `select id from invoices where id = (select invoice_id from payments where ${which}) for no key update`,
+    values,
+  );
+  const rows = await em.execute<{ version: string }[]>(
+    `select updated_at::text as version from payments where ${which} for update`,
+    values,
+  );
+  return rows[0]?.version ?? null;
 }
 
 /**
@@ -130,7 +199,17 @@ async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Da
   if (invoiceId === null) return;
   const invoice = await em.findOne(Invoice, { id: invoiceId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   if (!invoice) return;
+  if (invoice.isCycle) {
+    const cycle = await em.findOne(StripeInvoice, { invoiceId: invoice.id });
+    if (cycle) return followCycle(em, { invoice, cycle });
+  }
   await em.flush();
+  const { payments, sums } = await paymentsOf(em, invoiceId);
+  invoice.follow(sums, settledAt(payments, invoice.totalMinor) ?? asOf);
+}
+
+/** All payments of an invoice, and what they amount to. */
+async function paymentsOf(em: EntityManager, invoiceId: number) {
   const rows = await em.execute<Share[]>(
     'select status, amount_received, amount_refunded, succeeded_at from payments where invoice_id = ? order by created_at, id',
     [invoiceId],
@@ -142,13 +221,15 @@ async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Da
     succeededAt: row.succeeded_at === null ? null : new Date(row.succeeded_at),
   }));
   const total = (amounts: number[]) => amounts.reduce((sum, amount) => sum + amount, 0);
+  const last = payments.findLast(({ status }) => status !== PaymentStatus.CANCELED)?.status;
   const sums = {
     received: total(payments.map(({ received }) => received)),
     refunded: total(payments.map(({ refunded }) => refunded)),
     processing: payments.some(({ status }) => status === PaymentStatus.PROCESSING),
-    lastFailed: payments.findLast(({ status }) => status !== PaymentStatus.CANCELED)?.status === PaymentStatus.FAILED,
+    lastFailed: last === PaymentStatus.FAILED,
+    waiting: last === PaymentStatus.ACTION_REQUIRED,
   };
-  invoice.follow(sums, settledAt(payments, invoice.totalMinor) ?? asOf);
+  return { payments, sums };
 }
 
 interface Share {

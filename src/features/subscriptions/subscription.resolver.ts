@@ -19,8 +19,9 @@ import { type Connection, connectionOf, ForwardArgs } from '../../shared/connect
 import { UUIDScalar } from '../../shared/scalars.js';
 import { Contract } from '../contracts/contract.entity.js';
 import { tenantMembers } from '../tenants/roles.js';
-import { StripeSubscription, SubscriptionStatus } from './subscription.entity.js';
+import { StripeSubscription } from './subscription.entity.js';
 import { subscriptionReads } from './subscription.reads.js';
+import { SubscriptionStatus } from './subscription-state.js';
 
 /** What these resolvers need of the request. */
 export interface SubscriptionContext {
