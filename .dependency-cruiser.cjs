@@ -30,10 +30,25 @@ module.exports = {
   forbidden: [
     ...upward(floors, (names) => `^src/(${names})(/|\\.ts$)`),
     ...upward(features, (names) => `^src/features/(${names})/`),
-    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'src-stands-alone', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|dev|sandbox)/' } },
-    { name: 'sandbox-stands-alone', severity: 'error', from: { path: '^sandbox/src/' }, to: { path: '^(src|dev|test)/' } },
-    { name: 'nobody-imports-the-sandbox', severity: 'error', from: { path: '^(src|dev|test)/' }, to: { path: '^sandbox/(src|dist)/' } },
+    {
+      name: 'sandbox-stands-alone',
+      severity: 'error',
+      from: { path: '^sandbox/src/' },
+      to: { path: '^(src|dev|test)/' },
+    },
+    {
+      name: 'nobody-imports-the-sandbox',
+      severity: 'error',
+      from: { path: '^(src|dev|test)/' },
+      to: { path: '^sandbox/(src|dist)/' },
+    },
     {
       name: 'only-stripe-imports-the-sdk',
       severity: 'error',
@@ -45,6 +60,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

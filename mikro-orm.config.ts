@@ -9,6 +9,7 @@ import { StripeInvoice } from './src/features/invoices/stripe-invoice.entity.js'
 import { StripeAccount, StripeConfig } from './src/features/onboarding/stripe-config.entity.js';
 import { PaymentMethod } from './src/features/payment-methods/payment-method.entity.js';
 import { Payment } from './src/features/payments/payment.entity.js';
+import { Refund } from './src/features/refunds/refund.entity.js';
 import { StripePrice } from './src/features/subscriptions/stripe-price.entity.js';
 import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
 import { Tenant, User } from './src/features/tenants/tenant.entity.js';
@@ -31,6 +32,7 @@ export const entities: EntityClass<object>[] = [
   StripeInvoice,
   InvoiceLine,
   Payment,
+  Refund,
   WebhookEvent,
   Command,
   AuditEntry,

@@ -17,6 +17,7 @@ import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
 import { OnboardingService } from './features/onboarding/onboarding.service.js';
 import { paymentMethodCommands } from './features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from './features/payments/payment.service.js';
+import { refundCommands } from './features/refunds/refund.service.js';
 import { portalCommands } from './features/portal/portal.service.js';
 import { subscriptionCommands } from './features/subscriptions/subscription.service.js';
 import { Authenticator } from './graphql/auth.js';
@@ -43,6 +44,7 @@ const commandKinds: AnyCommandKind[] = [
   ...invoiceCommands,
   ...paymentMethodCommands,
   ...paymentCommands,
+  ...refundCommands,
 ];
 
 /** After so many milliseconds without a request, nobody is in the middle of a conversation. */

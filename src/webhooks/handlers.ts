@@ -3,6 +3,7 @@ import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
 import { invoicePaymentEvents } from '../features/payments/invoice-payment.events.js';
 import { paymentEvents } from '../features/payments/payment.events.js';
+import { refundEvents } from '../features/refunds/refund.events.js';
 import { subscriptionEvents } from '../features/subscriptions/subscription.events.js';
 import { HandlerIndex } from './handler-index.js';
 
@@ -14,5 +15,6 @@ export const handlers = new HandlerIndex(
   invoiceEvents,
   draftFeeEvents,
   paymentEvents,
+  refundEvents,
   invoicePaymentEvents,
 );

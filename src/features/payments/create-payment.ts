@@ -22,7 +22,7 @@ import { chargeableAccount } from '../onboarding/connected-account.js';
 import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { checkCurrency, invoiceKey } from './payment-input.js';
-import { paymentKey, recordIntent, stampOf } from './payment-record.js';
+import { paymentKey, paymentVersion, recordIntent, stampOf } from './payment-record.js';
 import { paymentStatusOf, PaymentStatus } from './payment-state.js';
 
 /** What a client asks for; checked as far as that can be done without the database. */
@@ -190,18 +190,9 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     return { paymentId: id };
   },
 
-  version: (em, { command }) => paymentVersion(em, command.subjectId!),
+  version: (em, { command }) => paymentVersion(em, { id: command.subjectId! }),
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
-
-/** Locks a payment, and says which version of it this is. */
-export async function paymentVersion(em: EntityManager, id: string): Promise<string | null> {
-  const rows = await em.execute<{ version: string }[]>(
-    'select updated_at::text as version from payments where id = ? for update',
-    [id],
-  );
-  return rows[0]?.version ?? null;
-}
 
 function reportOf(intent: PaymentIntent): PaymentReport {
   return { intent: intentReport(intent), clientSecret: intent.client_secret };

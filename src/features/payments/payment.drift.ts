@@ -1,4 +1,3 @@
-import { type EntityManager } from '@mikro-orm/postgresql';
 import {
   type DriftCheck,
   type DriftContext,
@@ -9,9 +8,9 @@ import {
 } from '../../jobs/drift.js';
 import { intentReport, type IntentReport } from '../../stripe/reports.js';
 import { StripeFailure } from '../../stripe/stripe-errors.js';
-import { type AccountId, type PaymentIntentId } from '../../stripe/types.js';
+import { type PaymentIntentId } from '../../stripe/types.js';
 import { Payment } from './payment.entity.js';
-import { recordIntent, stampOf } from './payment-record.js';
+import { paymentVersion, recordIntent, stampOf } from './payment-record.js';
 
 /** Compares payments with intents: the state, the amounts and, once booked, the fees. */
 export const paymentDrift: DriftCheck = {
@@ -47,7 +46,7 @@ export const paymentDrift: DriftCheck = {
 
   repair: (context, stripeId) =>
     repairFetched<IntentReport | null>(context, {
-      version: (em) => versionOf(em, stripeId, context.accountId),
+      version: (em) => paymentVersion(em, { intentId: stripeId, accountId: context.accountId }),
       load: () => retrieve(context, stripeId),
       async apply(em, report) {
         if (!report) return;
@@ -113,12 +112,4 @@ async function unlisted({ db, accountId, since }: DriftContext): Promise<string[
     ),
   );
   return rows.map(({ id }) => id);
-}
-
-async function versionOf(em: EntityManager, intentId: string, accountId: AccountId): Promise<string | null> {
-  const rows = await em.execute<{ version: string }[]>(
-    `select updated_at::text as version from payments where stripe_payment_intent_id = ? and stripe_account_id = ? for update`,
-    [intentId, accountId],
-  );
-  return rows[0]?.version ?? null;
 }

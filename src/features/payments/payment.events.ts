@@ -1,8 +1,7 @@
-import { type EntityManager } from '@mikro-orm/postgresql';
-import { type EventContext, type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
+import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
 import { chargeReport, type ChargeReport, intentReport, type IntentReport } from '../../stripe/reports.js';
 import { type ChargeId, idOf, type PaymentIntentId } from '../../stripe/types.js';
-import { recordCharge, recordIntent } from './payment-record.js';
+import { paymentVersion, recordCharge, recordIntent } from './payment-record.js';
 
 type IntentEvent = EventOf<
   | 'payment_intent.created'
@@ -23,7 +22,7 @@ const intentChanged: EventHandler<IntentEvent, IntentReport> = {
     return order === 'unclear' ? 'fetch' : 'done';
   },
 
-  version: (em, { data }, context) => versionOf(em, data.object.id, context),
+  version: (em, { data }, { accountId }) => paymentVersion(em, { intentId: data.object.id, accountId }),
   load: async ({ data }, { stripe }) =>
     intentReport(await stripe.retrievePaymentIntent(data.object.id as PaymentIntentId)),
 };
@@ -41,21 +40,10 @@ const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
     return order === 'unclear' && fetched === null ? 'fetch' : 'done';
   },
 
-  version: (em, { data }, context) => versionOf(em, idOf(data.object.payment_intent), context),
+  version: (em, { data }, { accountId }) =>
+    paymentVersion(em, { intentId: idOf(data.object.payment_intent), accountId }),
   load: async ({ data }, { stripe }) => chargeReport(await stripe.retrieveCharge(data.object.id as ChargeId)),
 };
-
-async function versionOf(
-  em: EntityManager,
-  intentId: string | null,
-  { accountId }: EventContext,
-): Promise<string | null> {
-  const rows = await em.execute<{ version: string }[]>(
-    `select updated_at::text as version from payments where stripe_payment_intent_id = ? and stripe_account_id = ? for update`,
-    [intentId, accountId],
-  );
-  return rows[0]?.version ?? null;
-}
 
 export const paymentEvents = {
   'payment_intent.created': intentChanged,

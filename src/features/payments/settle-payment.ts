@@ -10,9 +10,8 @@ import { type IntentReport, intentReport } from '../../stripe/reports.js';
 import { type AccountId, type PaymentIntentId } from '../../stripe/types.js';
 import { audit } from '../audit/audit.js';
 import { connectedAccount } from '../onboarding/connected-account.js';
-import { paymentVersion } from './create-payment.js';
 import { Payment } from './payment.entity.js';
-import { recordIntent, stampOf } from './payment-record.js';
+import { paymentVersion, recordIntent, stampOf } from './payment-record.js';
 import { PaymentStatus } from './payment-state.js';
 
 export interface CapturePayment {
@@ -61,7 +60,7 @@ export const capturePayment: CommandKind<CapturePayment, CapturePlan, IntentRepo
 
   apply: (em, { command }, report, fetched) => settle(em, command, report, fetched, 'succeeded'),
   reject: async () => {},
-  version: (em, { command }) => paymentVersion(em, command.subjectId!),
+  version: (em, { command }) => paymentVersion(em, { id: command.subjectId! }),
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
 
@@ -107,7 +106,7 @@ export const cancelPayment: CommandKind<CancelPayment, CancelPlan, IntentReport>
 
   apply: (em, { command }, report, fetched) => settle(em, command, report, fetched, 'canceled'),
   reject: async () => {},
-  version: (em, { command }) => paymentVersion(em, command.subjectId!),
+  version: (em, { command }) => paymentVersion(em, { id: command.subjectId! }),
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
 
