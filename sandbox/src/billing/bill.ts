@@ -7,7 +7,7 @@ import { attachPendingItems } from './invoice-items.js';
 import { type LineSpec } from './lines.js';
 import { type Period } from './periods.js';
 import { billingSettings } from './settings.js';
-import { ownerOf, subscriptionState } from './subscription.js';
+import { methodFor, ownerOf, subscriptionState } from './subscription.js';
 
 /**
  * The draft of a subscription's invoice: what is pending, then the lines of the new period. Its event is the caller's, since it comes
@@ -65,6 +65,6 @@ export function billNow(
     return { invoice, error: null };
   }
   finalizeInvoice(ctx, invoice);
-  const collects = options.collect && invoice.status === 'open';
+  const collects = options.collect && invoice.status === 'open' && methodFor(ctx, subscription) !== null;
   return { invoice, error: collects ? attemptPayment(ctx, invoice) : null };
 }

@@ -106,6 +106,10 @@ function submitPayment(
       ...(state.intentData as object),
       amount: session.amount_total ?? 0,
       currency: session.currency ?? 'usd',
+      // Types that the session was told; otherwise whatever the account takes.
+      ...(session.payment_method_configuration_details === null && {
+        allowed_payment_method_types: session.payment_method_types,
+      }),
       ...(customer !== null && { customer }),
     });
     state.intent = intent.id;

@@ -7,7 +7,7 @@ import { cancelSubscription, pauseSubscription } from './ending.js';
 import { markUncollectible, planDraft } from './invoice-flow.js';
 import { previewOf } from './preview.js';
 import { cycleLine } from './prorations.js';
-import { changeSubscription, methodFor, planCycle, quietly, subscriptionState } from './subscription.js';
+import { changeSubscription, endsWithoutMethod, planCycle, quietly, subscriptionState } from './subscription.js';
 
 type Subscription = Stripe.Subscription;
 
@@ -20,11 +20,9 @@ export function renew(ctx: Context, subscription: Subscription, at: number): voi
   if (state.renewAt !== at || !['active', 'trialing', 'past_due', 'unpaid'].includes(subscription.status)) return;
   if (subscription.cancel_at !== null && subscription.cancel_at <= at) return endAtDate(ctx, subscription);
   const trialEnds = subscription.status === 'trialing';
-  if (trialEnds && subscription.collection_method === 'charge_automatically' && !methodFor(ctx, subscription)) {
-    const behavior = subscription.trial_settings?.end_behavior.missing_payment_method;
-    if (behavior === 'cancel') return void cancelSubscription(ctx, subscription);
-    if (behavior === 'pause') return void pauseSubscription(ctx, subscription, 'trial_end_without_payment_method');
-  }
+  const instead = trialEnds ? endsWithoutMethod(ctx, subscription) : null;
+  if (instead === 'cancel') return void cancelSubscription(ctx, subscription);
+  if (instead === 'pause') return void pauseSubscription(ctx, subscription, 'trial_end_without_payment_method');
   const next = nextCycle(subscription)!;
   const [ending] = subscription.items.data.filter((item) => item.current_period_end === at);
   const period = { start: ending?.current_period_start ?? at, end: at };

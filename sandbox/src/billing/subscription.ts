@@ -68,6 +68,13 @@ export function methodFor(ctx: Context, subscription: Subscription): Stripe.Paym
   return null;
 }
 
+/** What the end of a trial does when there is nothing to charge; null when it bills as usual. */
+export function endsWithoutMethod(ctx: Context, subscription: Subscription): 'cancel' | 'pause' | null {
+  if (subscription.collection_method !== 'charge_automatically' || methodFor(ctx, subscription)) return null;
+  const behavior = subscription.trial_settings?.end_behavior.missing_payment_method;
+  return behavior === 'cancel' ? 'cancel' : behavior === 'pause' ? 'pause' : null;
+}
+
 /** What an attempt would run into, or null: known beforehand, since test methods do always the same. */
 export function obstacle(ctx: Context, method: Stripe.PaymentMethod | null): StripeError | null {
   if (!method) return noMethod();

@@ -5,11 +5,13 @@ import { idOf } from '../objects.js';
 import { type Params } from '../params.js';
 import { billNow } from './bill.js';
 import { type BillingChange, type BillingOutcome, outcomeOf, setPeriod } from './changes.js';
+import { cancelSubscription, pauseSubscription } from './ending.js';
 import { addInvoiceItems, applyFields, type updateSubscriptionParams } from './fields.js';
 import { voidInvoice } from './invoice-flow.js';
 import { insertItem } from './invoice-items.js';
 import { remainingTime, trialLine, unusedTime } from './prorations.js';
 import {
+  endsWithoutMethod,
   methodFor,
   obstacle,
   periodFrom,
@@ -120,6 +122,11 @@ function bills(subscription: Subscription, outcome: BillingOutcome | null, param
  */
 export function updateSubscription(ctx: Context, subscription: Subscription, params: UpdateSubscription): Subscription {
   checkStatus(subscription, params);
+  if (params.trial_end === 'now' && subscription.status === 'trialing') {
+    const instead = endsWithoutMethod(ctx, subscription);
+    if (instead === 'pause') return pauseSubscription(ctx, subscription, 'trial_end_without_payment_method');
+    if (instead === 'cancel') return cancelSubscription(ctx, subscription);
+  }
   const change = billingChange(ctx, subscription, params);
   const outcome = change && outcomeOf(ctx, subscription, change);
   const collects = subscription.collection_method === 'charge_automatically';
@@ -133,7 +140,9 @@ export function updateSubscription(ctx: Context, subscription: Subscription, par
   const owes = collects && sum > 0;
   const behavior = params.payment_behavior ?? 'allow_incomplete';
   const problem = owes ? obstacle(ctx, methodFor(ctx, subscription)) : null;
-  if (behavior === 'error_if_incomplete' && problem) throw problem;
+  // Without any method there is nothing to wait for.
+  if (problem && (behavior === 'error_if_incomplete' || (problem.status === 400 && behavior !== 'default_incomplete')))
+    throw problem;
   const waits = behavior === 'pending_if_incomplete' && problem !== null;
   if (waits) checkPending(params);
   const before = JSON.parse(JSON.stringify(subscription)) as object;

@@ -125,7 +125,7 @@ function addPage(at: Visit, message?: string): RawAnswer {
   return html(
     card(
       'Add a payment method',
-      `${alertHtml(message)}<form method="post">${payFields(methodTypes(at.own, currency))}
+      `${alertHtml(message)}<form method="post" action="${at.path}/add">${payFields(methodTypes(at.own, currency))}
       <div class="actions"><button>Add</button></div></form><p><a href="${at.path}">Back</a></p>`,
     ),
   );

@@ -47,7 +47,7 @@ function pageOf(ctx: Context, session: Session, message?: string): RawAnswer {
   return html(
     card(
       'Checkout',
-      `${alertHtml(message)}${total}<form method="post">${payFields(session.payment_method_types, { email: asksEmail })}
+      `${alertHtml(message)}${total}<form method="post" action="/c/pay/${ctx.account}/${session.id}">${payFields(session.payment_method_types, { email: asksEmail })}
       <div class="actions"><button>${buttons[session.mode] ?? 'Pay'}</button></div></form>${back}`,
     ),
   );

@@ -33,7 +33,7 @@ function pageOf(ctx: Context, invoice: Stripe.Invoice, message?: string): RawAns
       `Invoice ${invoice.number ?? ''}`,
       `${alertHtml(message)}<table>${rows.join('')}<tr><th>Amount due</th><th>${escapeHtml(moneyText(invoice.amount_due, invoice.currency))}</th></tr></table>
       <p>Status: <strong>${invoice.status}</strong></p>
-      ${payable ? `<form method="post">${payFields(intent.payment_method_types)}<div class="actions"><button>Pay invoice</button></div></form>` : ''}`,
+      ${payable ? `<form method="post" action="${new URL(invoice.hosted_invoice_url ?? ctx.url).pathname}">${payFields(intent.payment_method_types)}<div class="actions"><button>Pay invoice</button></div></form>` : ''}`,
     ),
   );
 }

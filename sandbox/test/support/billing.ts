@@ -1,9 +1,6 @@
 import type Stripe from 'stripe';
-import { startSandbox } from '../../src/server.js';
 import { aStripe, type TestStripe } from './stripe.js';
 import { SchemaChecker, type Violation } from './schema-check.mjs';
-
-export { startSandbox };
 
 /** 31 January, noon: the month end is where billing goes wrong. */
 export const january31 = Date.UTC(2026, 0, 31, 12) / 1000;
@@ -55,9 +52,11 @@ export async function aBilling(): Promise<Billing> {
       if (event?.data) happened.push(JSON.parse(JSON.stringify(event)) as Happened);
     },
   });
-  const { stripe } = base;
+  // The schemas are compiled when they are first needed, which takes its time on a busy machine.
+  const stripe = base.client('sk_test_local_tests', { timeout: 30_000 });
   return {
     ...base,
+    stripe,
     happened,
     violations: () => [...troubles, ...found.map(({ on, at: where }) => `${on} ${where}`)],
     news: () => {
