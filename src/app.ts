@@ -31,6 +31,7 @@ import { createLogger, type Logger } from './shared/logger.js';
 import { metrics } from './shared/metrics.js';
 import { requestLog } from './shared/request-log.js';
 import { StripeService } from './stripe/stripe.service.js';
+import { EventHealth } from './webhooks/event-health.js';
 import { handlers } from './webhooks/handlers.js';
 import { Processor } from './webhooks/processor.js';
 import { rehearsalOf } from './webhooks/rehearsal.js';
@@ -116,7 +117,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 
   let isStopping = false;
   let lastRequestAt = -Infinity;
-  const inside = createServer(healthApp(readiness, () => isStopping, true));
+  const inside = createServer(healthApp(readiness, () => isStopping, new EventHealth(database)));
   const outside = createServer(receiver && graphql ? publicListener() : undefined);
 
   /** Questions go straight to GraphQL; everything else is Express's. */
@@ -195,15 +196,16 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   };
 }
 
-/** `/livez`: the process runs. `/readyz`: it can work. `/metrics`: only where the network keeps strangers out. */
-function healthApp(readiness: Readiness, isStopping: () => boolean, withMetrics: boolean): Express {
+/** `/livez`: the process runs. `/readyz`: it can work. `/metrics`, and how events are doing: only where the network keeps strangers out. */
+function healthApp(readiness: Readiness, isStopping: () => boolean, events: EventHealth | null): Express {
   const app = plainExpress();
   app.get('/livez', (_request, response) => void response.json({ status: 'ok' }));
   app.get('/readyz', async (_request, response) => {
     const problem = isStopping() ? 'stopping' : await readiness.problem();
-    response.status(problem ? 503 : 200).json({ status: problem ?? 'ok' });
+    const report = problem ? null : await events?.report().catch(() => null);
+    response.status(problem ? 503 : 200).json({ status: problem ?? 'ok', ...(report && { events: report }) });
   });
-  if (withMetrics) {
+  if (events) {
     app.get('/metrics', async (_request, response) => {
       response.type(metrics.contentType).send(await metrics.metrics());
     });

@@ -74,6 +74,17 @@ export const oldestWaiting = new Gauge({
   help: 'For how long the oldest event that could be processed has been waiting; 0 when there is none.',
   registers,
 });
+export const eventsRecent = new Gauge({
+  name: 'webhook_events_recent',
+  help: 'Events that came in the last five minutes, by their status now.',
+  labelNames: ['status'],
+  registers,
+});
+export const failureRate = new Gauge({
+  name: 'webhook_failure_ratio',
+  help: 'The part of the events of the last five minutes that failed or were given up, from 0 to 1.',
+  registers,
+});
 /** Sweep and drift: what webhooks did not bring. */
 export const eventsMissed = new Counter({
   name: 'webhook_events_missed_total',

@@ -93,24 +93,26 @@ export class Processor {
 
   /**
    * Does what is to be done about an event, and undoes it.
-   * @param look asked before it is undone, in the same transaction
+   * @param look asked before it is done and before it is undone, in the same transaction
+   * @returns both answers
    * @throws NeverSettled, or whatever a handler throws
    */
-  async rehearse<T>(event: TenantEvent, look: (em: EntityManager) => Promise<T>): Promise<T> {
+  async rehearse<T>(event: TenantEvent, look: (em: EntityManager) => Promise<T>): Promise<readonly [T, T]> {
     let fetched = nothing;
     for (let tries = 0; tries < 5; tries++) {
       let wanting: readonly AnyHandler[] = [];
-      let seen: { readonly value: T } | null = null;
+      const seen: T[] = [];
       const undone = new Undone();
       await this.inTenant(event.tenantId, async (em) => {
+        seen.push(await look(em));
         wanting = await this.apply(em, event, fetched);
         await em.flush();
-        if (wanting.length === 0) seen = { value: await look(em) };
+        seen.push(await look(em));
         throw undone;
       }).catch((error: unknown) => {
         if (error !== undone) throw error;
       });
-      if (seen) return (seen as { readonly value: T }).value;
+      if (wanting.length === 0) return [seen[0]!, seen[1]!];
       fetched = new Map([...fetched, ...(await this.fetch(event, wanting))]);
     }
     throw new NeverSettled('The object changed each time while Stripe was asked about it.');

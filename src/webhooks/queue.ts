@@ -176,19 +176,6 @@ select r.event_id from released r left join told on true`,
     return rows.length;
   }
 
-  /** How many events wait in which state, and for how long the oldest that is due has been waiting, in seconds. */
-  async backlog(): Promise<{ states: Record<string, number>; oldestSeconds: number }> {
-    const rows = await this.run<{ state: string; events: number; oldest: number | null }>(
-      `select state, count(*)::integer as events,
-  extract(epoch from now() - min(ready_at) filter (where state = 'READY' and ready_at <= now()))::float8 as oldest
-from stripe_webhook_queue where livemode = ${this.settings.livemode} group by state`,
-    );
-    return {
-      states: Object.fromEntries(rows.map(({ state, events }) => [state, events])),
-      oldestSeconds: Math.max(0, ...rows.map(({ oldest }) => oldest ?? 0)),
-    };
-  }
-
   /** Runs statements as the worker role. @returns the rows of the last one */
   async run<Row extends pg.QueryResultRow>(statements: string): Promise<Row[]> {
     const client = await this.pool.connect();

@@ -1,3 +1,4 @@
+import { type EntityManager } from '@mikro-orm/postgresql';
 import { type Database } from '../db/database.js';
 import { type Uuid } from '../shared/uuid.js';
 import { type TableChange, type Rehearse } from '../features/webhook-events/webhook-event.service.js';
@@ -9,13 +10,23 @@ export function rehearsalOf(processor: Processor, database: Database): Rehearse 
   return async (tenantId, id) => {
     const event = await storedEvent(database, id);
     if (!event?.accountId) return [];
-    return processor.rehearse({ ...event, accountId: event.accountId, tenantId }, (em) =>
-      em.execute<TableChange[]>(
-        `select relname as "table", n_tup_ins::integer as inserted, n_tup_upd::integer as updated, n_tup_del::integer as deleted
-         from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0 order by relname`,
-      ),
-    );
+    const [before, after] = await processor.rehearse({ ...event, accountId: event.accountId, tenantId }, touched);
+    return after.flatMap(({ table, ...counts }) => {
+      const then = before.find((one) => one.table === table);
+      const inserted = counts.inserted - (then?.inserted ?? 0);
+      const updated = counts.updated - (then?.updated ?? 0);
+      const deleted = counts.deleted - (then?.deleted ?? 0);
+      return inserted + updated + deleted > 0 ? [{ table, inserted, updated, deleted }] : [];
+    });
   };
+}
+
+/** What this connection has touched, as far as PostgreSQL has not added it to its statistics: that it does between transactions only. */
+function touched(em: EntityManager): Promise<TableChange[]> {
+  return em.execute<TableChange[]>(
+    `select relname as "table", n_tup_ins::integer as inserted, n_tup_upd::integer as updated, n_tup_del::integer as deleted
+     from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0 order by relname`,
+  );
 }
 
 async function storedEvent(database: Database, id: Uuid) {

@@ -1,10 +1,12 @@
 import { type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
-import { eventsWaiting, oldestWaiting } from '../shared/metrics.js';
+import { eventsRecent, eventsWaiting, failureRate, oldestWaiting, sweepAge } from '../shared/metrics.js';
+import { type EventHealth } from './event-health.js';
 import { type Queue } from './queue.js';
 
 export interface UpkeepSettings {
   readonly queue: Queue;
+  readonly health: EventHealth;
   /** Days that events are kept, counted from Stripe's stamp and rounded up to whole months; at least 60. */
   readonly retentionDays: number;
   readonly clock: Clock;
@@ -64,9 +66,13 @@ select webhook_events_drop_month('${month}')`,
   }
 
   private async measure(): Promise<void> {
-    const { states, oldestSeconds } = await this.settings.queue.backlog();
-    for (const state of ['READY', 'PARKED', 'DEAD']) eventsWaiting.set({ state }, states[state] ?? 0);
-    oldestWaiting.set(oldestSeconds);
+    const report = await this.settings.health.report();
+    for (const state of ['READY', 'PARKED', 'DEAD']) eventsWaiting.set({ state }, report.waiting[state] ?? 0);
+    for (const status of ['RECEIVED', 'PROCESSED', 'FAILED', 'IGNORED', 'PARKED', 'DEAD'])
+      eventsRecent.set({ status }, report.recent[status] ?? 0);
+    oldestWaiting.set(report.oldestSeconds);
+    failureRate.set(report.failureRate ?? 0);
+    sweepAge.set(report.sweepAgeSeconds ?? 0);
   }
 
   private every(ms: number, what: string, work: () => Promise<unknown>): void {

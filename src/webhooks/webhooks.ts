@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type WebhookSecrets } from '../stripe/webhook-signature.js';
+import { EventHealth } from './event-health.js';
 import { type HandlerIndex } from './handler-index.js';
 import { Inbox } from './inbox.js';
 import { webhookRouter } from './route.js';
@@ -55,7 +56,13 @@ export function createWebhookReceiver(settings: WebhookSettings): WebhookReceive
 export function createWebhookWorker(settings: WebhookSettings): WebhookWorker {
   const { clock = systemClock, logger, retentionDays = 400 } = settings;
   const worker = new Worker({ ...settings, ...settings.worker, clock });
-  const upkeep = new Upkeep({ queue: worker.queue, retentionDays, clock, logger });
+  const upkeep = new Upkeep({
+    queue: worker.queue,
+    health: new EventHealth(settings.database),
+    retentionDays,
+    clock,
+    logger,
+  });
   const { database, stripe, handlers, url, sweepMs } = settings;
   const inbox = new Inbox({ url, connections: 1, logger });
   const sweep = new Sweep({ database, stripe, handlers, inbox, clock, logger, ...(sweepMs && { everyMs: sweepMs }) });

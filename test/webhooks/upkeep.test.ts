@@ -1,4 +1,5 @@
 import { type Clock } from '../../src/shared/clock.js';
+import { EventHealth } from '../../src/webhooks/event-health.js';
 import { Queue } from '../../src/webhooks/queue.js';
 import { Upkeep } from '../../src/webhooks/upkeep.js';
 import { aStage, anEvent, noting, silent, type Stage } from './stage.js';
@@ -18,7 +19,8 @@ afterEach(async () => {
   await stage.close();
 });
 
-const upkeep = (retentionDays: number) => new Upkeep({ queue, retentionDays, clock, logger: silent });
+const upkeep = (retentionDays: number) =>
+  new Upkeep({ queue, health: new EventHealth(stage.database), retentionDays, clock, logger: silent });
 const partitions = async () =>
   (
     await stage.db.query<{ name: string }>(
