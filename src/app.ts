@@ -138,7 +138,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   function publicApp(): Express {
     const app = plainExpress();
     app.set('trust proxy', config.trustProxy);
-    app.use(healthApp(readiness, () => isStopping, false));
+    app.use(healthApp(readiness, () => isStopping, null));
     app.use(receiver!.router);
     app.use(
       onboardingRoutes({
