@@ -8,7 +8,7 @@ export function decimal(value: number | string): Stripe.Decimal {
 
 /** The number behind a decimal as it is stored. */
 export function decimalOf(value: Stripe.Decimal | number | string | null | undefined): number {
-  return value === null || value === undefined ? 0 : Number(String(value as unknown as string));
+  return value === null || value === undefined ? 0 : Number(String(value));
 }
 
 /** To the nearest minor unit; halves go away from zero, so that a credit is the mirror of its debit. */

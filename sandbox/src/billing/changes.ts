@@ -1,8 +1,7 @@
 import type Stripe from 'stripe';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
-import { idOf } from '../objects.js';
-import { mergeMetadata, type Metadata, type Params, p } from '../params.js';
+import { mergeMetadata, type Params, p } from '../params.js';
 import { planOf, priceDataParam, priceFrom } from '../resources/prices.js';
 import { type NewItem } from './invoice-items.js';
 import { type LineSpec } from './lines.js';
@@ -30,7 +29,7 @@ export const newItemParams = {
 export const changedItemParams = { ...newItemParams, id: p.string(), deleted: p.boolean(), clear_usage: p.boolean() };
 
 export type NewItemParams = Params<typeof newItemParams>;
-export type ChangedItem = Params<typeof changedItemParams>;
+type ChangedItem = Params<typeof changedItemParams>;
 
 /** What a request asks to change of what is billed. */
 export interface BillingChange {
@@ -113,7 +112,7 @@ function changedItems(ctx: Context, subscription: Subscription, given: ChangedIt
       item.plan = planOf(item.price);
     }
     if (change.quantity !== undefined) item.quantity = change.quantity;
-    item.metadata = mergeMetadata(item.metadata as Metadata, change.metadata);
+    item.metadata = mergeMetadata(item.metadata, change.metadata);
   });
   if (items.length === 0)
     throw invalid(
@@ -215,6 +214,3 @@ export function nextCycle(
 export function latestAnchor(now: number, price: Stripe.Price): number {
   return boundary(now, recurrenceOf({ price }), 1);
 }
-
-/** The owner's id. */
-export const customerId = (subscription: Subscription): string => idOf(subscription.customer);

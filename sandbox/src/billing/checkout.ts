@@ -40,7 +40,7 @@ export interface CheckoutState {
 export const checkoutState = (ctx: Context, id: string): Partial<CheckoutState> => ctx.secret<CheckoutState>(id);
 
 /** Which session an intent was made for. */
-export const sessionOfIntent = (ctx: Context, intent: string): Session | undefined => {
+const sessionOfIntent = (ctx: Context, intent: string): Session | undefined => {
   const { checkout } = ctx.secret<{ checkout: string }>(intent);
   return checkout === undefined ? undefined : ctx.table('checkout.session').get(checkout);
 };
@@ -67,7 +67,7 @@ export function submit(ctx: Context, session: Session, method: Stripe.PaymentMet
   if (session.status !== 'open') throw invalid('This Checkout Session is no longer open.');
   const { email, name, phone, address } = method.billing_details;
   session.customer_details = {
-    address: address as Stripe.Address | null,
+    address: address,
     business_name: null,
     email: session.customer_email ?? email ?? ctx.table('customer').get(idOf(session.customer) ?? '')?.email ?? null,
     individual_name: null,

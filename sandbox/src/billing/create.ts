@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from './moment.js';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { newId } from '../ids.js';
@@ -105,7 +106,7 @@ export function draftSubscription(
   });
   if (new Set(prices.map((price) => price.id)).size < prices.length)
     throw invalid('Cannot add multiple subscription items with the same price.', 'items');
-  if (customer.currency != null && customer.currency !== currency && hasActive(ctx, customer))
+  if (customer.currency && customer.currency !== currency && hasActive(ctx, customer))
     throw invalid(
       `You cannot combine currencies on a single customer. This customer has an active subscription with currency ${customer.currency}.`,
       'currency',
@@ -158,7 +159,7 @@ export function draftSubscription(
       footer: null,
       issuer: { type: 'self' },
     },
-    items: embeddedList<Stripe.SubscriptionItem>([], '') as Subscription['items'],
+    items: embeddedList<Stripe.SubscriptionItem>([], ''),
     latest_invoice: null,
     livemode: false,
     managed_payments: null,
@@ -232,7 +233,7 @@ export function createSubscription(ctx: Context, params: CreateSubscription): Su
       '`payment_behavior=pending_if_incomplete` can only be used to update a subscription.',
       'payment_behavior',
     );
-  return ctx.atTimeOf(customer, () => {
+  return atMoment(ctx, customer, () => {
     const subscription = draftSubscription(ctx, { ...params, items: params.items ?? [] }, customer);
     const lines = firstLines(ctx, subscription, params.proration_behavior !== 'none');
     const charges = subscription.collection_method === 'charge_automatically';

@@ -74,7 +74,8 @@ export function endAtDate(ctx: Context, subscription: Subscription): void {
 /** Days before a renewal: what will be billed. It has no id, since there is no such invoice yet. */
 export function announce(ctx: Context, subscription: Subscription): void {
   const state = subscriptionState(ctx, subscription.id);
-  if (state.renewAt == null || state.renewAt < ctx.now || subscription.pause_collection) return;
+  if (state.renewAt === undefined || state.renewAt === null || state.renewAt < ctx.now || subscription.pause_collection)
+    return;
   const next = nextCycle(subscription);
   if (!next || next.at !== state.renewAt) return;
   const customer = ctx.table('customer').get(idOf(subscription.customer));

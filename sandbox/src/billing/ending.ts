@@ -76,7 +76,7 @@ function dropProrations(ctx: Context, subscription: Subscription): void {
 }
 
 /** The last state of a subscription. */
-export function end(ctx: Context, subscription: Subscription, status: 'canceled' | 'incomplete_expired'): void {
+function end(ctx: Context, subscription: Subscription, status: 'canceled' | 'incomplete_expired'): void {
   subscription.status = status;
   subscription.ended_at = ctx.now;
   if (status === 'canceled') subscription.canceled_at ??= ctx.now;

@@ -2,7 +2,7 @@ import type Stripe from 'stripe';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { idOf } from '../objects.js';
-import { mergeMetadata, type Metadata, type Params, p } from '../params.js';
+import { mergeMetadata, type Params, p } from '../params.js';
 import { priceDataParam, priceFrom } from '../resources/prices.js';
 import { resolveMethod } from '../resources/payment-methods.js';
 import { changedItemParams, newItemParams } from './changes.js';
@@ -218,7 +218,7 @@ export function applyFields(ctx: Context, subscription: Subscription, params: Fi
     };
   if (params.cancellation_details && subscription.cancellation_details)
     Object.assign(subscription.cancellation_details, params.cancellation_details);
-  subscription.metadata = mergeMetadata(subscription.metadata as Metadata, params.metadata);
+  subscription.metadata = mergeMetadata(subscription.metadata, params.metadata);
   applyEnd(ctx, subscription, params);
 }
 

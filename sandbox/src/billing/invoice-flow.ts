@@ -103,7 +103,7 @@ function describe({ billing_reason: reason }: Invoice): string {
  * What an automatic attempt charges: the invoice's own method, then the subscription's, then the customer's default.
  * {@link https://docs.stripe.com/billing/subscriptions/overview#payment-methods}
  */
-export function collectFrom(ctx: Context, invoice: Invoice): Stripe.PaymentMethod | null {
+function collectFrom(ctx: Context, invoice: Invoice): Stripe.PaymentMethod | null {
   const customer = customerOf(ctx, invoice);
   for (const candidate of [
     invoice.default_payment_method,
@@ -340,7 +340,7 @@ export function advanceDraft(ctx: Context, invoice: Invoice): void {
       invoice.next_payment_attempt = null;
       invoice.last_finalization_error = {
         message: error.message,
-        ...(error.fields.code && { code: error.fields.code as Stripe.Invoice.LastFinalizationError.Code }),
+        ...(error.fields.code && { code: error.fields.code }),
         ...(error.fields.param && { param: error.fields.param }),
         type: error.fields.type ?? 'invalid_request_error',
       };

@@ -59,7 +59,7 @@ export function insertItem(ctx: Context, given: NewItem): Item {
             type: 'subscription_details',
           },
     period: given.period ?? { end: ctx.now, start: ctx.now },
-    pricing: pricingOf(price, unit) as Stripe.InvoiceItem.Pricing,
+    pricing: pricingOf(price, unit),
     proration,
     ...(proration && {
       proration_details: {
@@ -88,7 +88,7 @@ export function lineOfItem(ctx: Context, item: Item): LineSpec {
     description: item.description ?? productName(ctx, price),
     period: item.period,
     price: price ?? null,
-    unitAmount: item.pricing?.unit_amount_decimal == null ? null : decimalOf(item.pricing.unit_amount_decimal),
+    unitAmount: item.pricing?.unit_amount_decimal ? decimalOf(item.pricing.unit_amount_decimal) : null,
     quantity: item.quantity,
     metadata: item.metadata ?? {},
     discountable: item.discountable,

@@ -82,7 +82,7 @@ export function blankInvoice(ctx: Context, given: NewInvoice): Invoice {
     customer_email: customer.email,
     customer_name: customer.name ?? null,
     customer_phone: customer.phone ?? null,
-    customer_shipping: customer.shipping as Stripe.Invoice.CustomerShipping | null,
+    customer_shipping: customer.shipping,
     customer_tax_exempt: customer.tax_exempt ?? 'none',
     customer_tax_ids: [],
     default_payment_method: null,
@@ -100,7 +100,7 @@ export function blankInvoice(ctx: Context, given: NewInvoice): Invoice {
     issuer: { type: 'self' },
     last_finalization_error: null,
     latest_revision: null,
-    lines: embeddedList<Stripe.InvoiceLineItem>([], `/v1/invoices/${id}/lines`) as Invoice['lines'],
+    lines: embeddedList<Stripe.InvoiceLineItem>([], `/v1/invoices/${id}/lines`),
     livemode: false,
     metadata: given.metadata ?? {},
     next_payment_attempt: collection === 'charge_automatically' ? finalizesAt : null,
@@ -159,7 +159,7 @@ export function addLines(ctx: Context, invoice: Invoice, specs: LineSpec[]): Str
 
 /** Totals of a draft from its lines. */
 export function sumUp(ctx: Context, invoice: Invoice, lines = linesOf(ctx, invoice)): void {
-  invoice.lines = embeddedList(lines, `/v1/invoices/${invoice.id}/lines`) as Invoice['lines'];
+  invoice.lines = embeddedList<Stripe.InvoiceLineItem>(lines, `/v1/invoices/${invoice.id}/lines`);
   const total = lines.reduce((sum, line) => sum + line.amount, 0);
   invoice.subtotal = invoice.total = invoice.subtotal_excluding_tax = invoice.total_excluding_tax = total;
   const customer = ctx.table('customer').get(idOf(invoice.customer) ?? '');

@@ -44,7 +44,7 @@ export function previewOf(
     lineFrom(spec, invoice.id, true),
   );
   const total = lines.reduce((sum, line) => sum + line.amount, 0);
-  invoice.lines = embeddedList(lines, `/v1/invoices/${invoice.id}/lines`) as Stripe.Invoice['lines'];
+  invoice.lines = embeddedList<Stripe.InvoiceLineItem>(lines, `/v1/invoices/${invoice.id}/lines`);
   invoice.subtotal = invoice.total = invoice.subtotal_excluding_tax = invoice.total_excluding_tax = total;
   const { due, balance } = settle(invoice);
   invoice.amount_due = invoice.amount_remaining = due;

@@ -133,11 +133,7 @@ export function newItem(
 }
 
 export function setItems(subscription: Subscription, items: Item[]): void {
-  subscription.items = embeddedList(
-    items,
-    `/v1/subscription_items?subscription=${subscription.id}`,
-    Infinity,
-  ) as Subscription['items'];
+  subscription.items = embeddedList<Item>(items, `/v1/subscription_items?subscription=${subscription.id}`, Infinity);
 }
 
 /** From `start` to the next boundary of the cycle, or to the day the subscription ends. */

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { dayText } from '../billing/periods.js';
 import { moneyText, priceText } from '../billing/amounts.js';
 import { cancelSubscription } from '../billing/ending.js';
@@ -138,7 +139,7 @@ function makeDefault(at: Visit, method: string): void {
 
 function add(ctx: Context, at: Visit, form: PayForm): RawAnswer {
   try {
-    return at.own.atTimeOf(at.customer, () => {
+    return atMoment(at.own, at.customer, () => {
       const method = methodOfForm(at.own, form);
       const intent = createSetupIntent(at.own, { customer: at.customer.id, usage: 'off_session' });
       at.own.secret<{ portal: boolean }>(intent.id).portal = true;
@@ -186,8 +187,8 @@ function cancelNow(at: Visit, id: string, feedback: string | null | undefined): 
   const subscription = at.own.table('subscription').require(id);
   if (subscription.customer !== at.customer.id) throw missing('subscription', id);
   const { mode, proration_behavior: behavior } = at.features.subscription_cancel;
-  const details = feedback ? { feedback: feedback as Stripe.Subscription.CancellationDetails.Feedback } : {};
-  at.own.atTimeOf(subscription, () => {
+  const details = feedback ? { feedback: feedback } : {};
+  atMoment(at.own, subscription, () => {
     if (mode !== 'immediately')
       return void updateSubscription(at.own, subscription, {
         cancel_at_period_end: true,
@@ -305,7 +306,7 @@ export const billingPortalPages: Resource = {
         const subscription = at.own.table('subscription').require(id);
         if (subscription.customer !== at.customer.id) throw missing('subscription', id);
         const undo = subscription.cancel_at_period_end ? { cancel_at_period_end: false } : { cancel_at: null };
-        at.own.atTimeOf(subscription, () => updateSubscription(at.own, subscription, undo));
+        atMoment(at.own, subscription, () => updateSubscription(at.own, subscription, undo));
         return redirect(at.path);
       }),
       'public',

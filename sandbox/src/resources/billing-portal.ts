@@ -178,7 +178,7 @@ function apply(ctx: Context, configuration: Configuration, params: Partial<Param
 /**
  * The account's default configuration. Real Stripe wants it saved in the Dashboard once; here it is there when it is first needed.
  */
-export function defaultConfiguration(ctx: Context): Configuration {
+function defaultConfiguration(ctx: Context): Configuration {
   const known = ctx.table('billing_portal.configuration').by('is_default', true)[0];
   return known ?? newConfiguration(ctx, {}, true);
 }
@@ -281,7 +281,7 @@ function createSession(ctx: Context, params: Params<typeof sessionParams>): Sess
     customer_account: null,
     flow: flowOf(ctx, params.flow_data, customer.id),
     livemode: false,
-    locale: (params.locale ?? null) as Session['locale'],
+    locale: params.locale ?? null,
     on_behalf_of: params.on_behalf_of ?? null,
     return_url: params.return_url ?? configuration.default_return_url,
     url: `${ctx.url}/p/session/${ctx.account}/${token}`,

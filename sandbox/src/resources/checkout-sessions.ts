@@ -308,9 +308,9 @@ function createSession(ctx: Context, params: Params<typeof createParams>): Sessi
     payment_link: null,
     payment_method_collection: params.payment_method_collection ?? (mode === 'payment' ? 'if_required' : 'always'),
     payment_method_configuration_details: named ? null : { id: `pmc_${ctx.account.slice(5)}`, parent: null },
-    payment_method_options: (params.payment_method_options ?? {
+    payment_method_options: params.payment_method_options ?? {
       card: { request_three_d_secure: 'automatic' },
-    }) as Session['payment_method_options'],
+    },
     payment_method_types: types,
     payment_status: mode === 'setup' || total === 0 ? 'no_payment_required' : 'unpaid',
     permissions: null,

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { decimal, exactAmount, roundAmount } from '../billing/amounts.js';
 import { linesOf, sumUp } from '../billing/invoice.js';
 import { attachPendingItems, insertItem, lineOfItem } from '../billing/invoice-items.js';
@@ -123,7 +124,7 @@ function createItem(ctx: Context, params: Given): Stripe.InvoiceItem {
   const customer = ctx.table('customer').require(owner, 'customer');
   if (invoice && invoice.customer !== owner)
     throw invalid(`Invoice ${invoice.id} belongs to another customer.`, 'invoice');
-  return ctx.atTimeOf(customer, () => {
+  return atMoment(ctx, customer, () => {
     if (!invoice) return makeItem(ctx, { ...params, customer: owner }, null);
     const before = JSON.parse(JSON.stringify(invoice)) as object;
     const item = makeItem(ctx, { ...params, customer: owner }, invoice);
@@ -157,8 +158,7 @@ function updateItem(ctx: Context, item: Stripe.InvoiceItem, params: Given): Stri
   else if (unit !== undefined) item.amount = roundAmount(unit * quantity);
   else if (price) item.amount = roundAmount(exactAmount(price, quantity));
   else if (quantity !== item.quantity) item.amount = roundAmount((item.amount / item.quantity) * quantity);
-  if (price ?? params.amount ?? unit)
-    item.pricing = pricingOf(price ?? null, unit ?? item.amount / quantity) as Stripe.InvoiceItem.Pricing;
+  if (price ?? params.amount ?? unit) item.pricing = pricingOf(price ?? null, unit ?? item.amount / quantity);
   item.net_amount = item.amount;
   item.quantity = quantity;
   item.quantity_decimal = decimal(quantity);
@@ -239,11 +239,11 @@ export const invoiceItems: Resource = {
     ),
     route('POST', '/v1/invoiceitems/:id', updateParams, (ctx, params, { id }) => {
       const item = ctx.table('invoiceitem').require(id, 'invoiceitem');
-      return ctx.atTimeOf(item, () => updateItem(ctx, item, params));
+      return atMoment(ctx, item, () => updateItem(ctx, item, params));
     }),
     route('DELETE', '/v1/invoiceitems/:id', {}, (ctx, _params, { id }) => {
       const item = ctx.table('invoiceitem').require(id, 'invoiceitem');
-      return ctx.atTimeOf(item, () => deleteItem(ctx, item));
+      return atMoment(ctx, item, () => deleteItem(ctx, item));
     }),
   ],
 };

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { changedItemParams, nextCycle, outcomeOf } from '../billing/changes.js';
 import { draftSubscription, firstLines } from '../billing/create.js';
 import { applyFields, cancelAtParam, prorationBehavior } from '../billing/fields.js';
@@ -239,7 +240,7 @@ function createPreview(ctx: Context, params: Preview): Stripe.Invoice {
         `The subscription ${subscription.id} does not belong to customer ${params.customer}.`,
         'subscription',
       );
-    return ctx.atTimeOf(subscription, () => ofSubscription(ctx, subscription, params));
+    return atMoment(ctx, subscription, () => ofSubscription(ctx, subscription, params));
   }
   if (params.customer === undefined && !params.customer_details)
     throw invalid(
@@ -249,7 +250,7 @@ function createPreview(ctx: Context, params: Preview): Stripe.Invoice {
     );
   const customer =
     params.customer === undefined ? nobody(params) : ctx.table('customer').require(params.customer, 'customer');
-  return ctx.atTimeOf(customer, () => {
+  return atMoment(ctx, customer, () => {
     const { subscription_details: details } = params;
     const preview = details?.items ? ofNew(ctx, customer, params, details) : ofPending(ctx, customer, params);
     if (customer.id === '') preview.customer = null;

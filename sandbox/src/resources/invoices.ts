@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { insertInvoice, invoiceState, linesOf, sumUp } from '../billing/invoice.js';
 import {
   advanceDraft,
@@ -77,7 +78,7 @@ const createParams = {
 
 /** Runs at the time of the invoice's customer. */
 function timely<T>(ctx: Context, invoice: Invoice, work: () => T): T {
-  return ctx.atTimeOf(invoice, work);
+  return atMoment(ctx, invoice, work);
 }
 
 function apply(ctx: Context, invoice: Invoice, params: Partial<Params<typeof common>>): void {
@@ -170,7 +171,7 @@ function createInvoice(ctx: Context, params: Params<typeof createParams>): Invoi
     );
   const account = ctx.platform.table('account').get(ctx.account);
   const currency = checkCurrency(params.currency ?? customer.currency ?? account?.default_currency ?? 'usd');
-  return ctx.atTimeOf(customer, () => {
+  return atMoment(ctx, customer, () => {
     const invoice = insertInvoice(ctx, {
       customer,
       currency,
@@ -187,7 +188,7 @@ function createInvoice(ctx: Context, params: Params<typeof createParams>): Invoi
     if (params.pending_invoice_items_behavior === 'include' || subscription)
       attachPendingItems(ctx, invoice, subscription?.id ?? null);
     else sumUp(ctx, invoice);
-    if (customer.currency == null) ctx.change(customer, 'customer.updated', () => (customer.currency = currency));
+    if (!customer.currency) ctx.change(customer, 'customer.updated', () => (customer.currency = currency));
     ctx.emit('invoice.created', invoice);
     return invoice;
   });

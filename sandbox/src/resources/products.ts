@@ -68,7 +68,7 @@ function apply(product: Stripe.Product, params: Partial<Params<typeof update>>):
 }
 
 /** Makes a product, and its default price when one is described. */
-export function createProduct(ctx: Context, params: Params<typeof create>): Stripe.Product {
+function createProduct(ctx: Context, params: Params<typeof create>): Stripe.Product {
   const { default_price_data: price, id, type, description, ...rest } = params;
   if (id !== undefined && ctx.table('product').get(id))
     throw new StripeError(400, `Product already exists.`, { code: 'resource_already_exists', param: 'id' });

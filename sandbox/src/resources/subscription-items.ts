@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { changedItemParams, newItemParams } from '../billing/changes.js';
 import { prorationBehavior } from '../billing/fields.js';
 import { updateSubscription } from '../billing/update.js';
@@ -32,7 +33,7 @@ function change(
   item: Params<typeof changedItemParams>,
   options: Params<typeof how>,
 ): void {
-  ctx.atTimeOf(subscription, () => updateSubscription(ctx, subscription, { ...options, items: [item] }));
+  atMoment(ctx, subscription, () => updateSubscription(ctx, subscription, { ...options, items: [item] }));
 }
 
 /** Subscription items. {@link https://docs.stripe.com/api/subscription_items} */

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { atMoment } from '../billing/moment.js';
 import { createSubscription } from '../billing/create.js';
 import { announce, endAtDate, renew } from '../billing/cycle.js';
 import { cancelSubscription, expire, pauseSubscription } from '../billing/ending.js';
@@ -16,7 +17,7 @@ import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { listPage } from '../list.js';
 import { idOf } from '../objects.js';
-import { inRange, listParams, mergeMetadata, type Metadata, p } from '../params.js';
+import { inRange, listParams, mergeMetadata, p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
@@ -26,7 +27,7 @@ type Subscription = Stripe.Subscription;
 /** At the time of its customer. */
 function withSubscription<T>(ctx: Context, id: string, work: (subscription: Subscription) => T): T {
   const subscription = ctx.table('subscription').require(id, 'id');
-  return ctx.atTimeOf(subscription, () => work(subscription));
+  return atMoment(ctx, subscription, () => work(subscription));
 }
 
 /** The subscription that a piece of due work is about, with the part of the reference after the colon. */
@@ -55,7 +56,7 @@ export const subscriptions: Resource = {
     customerDeleted: (ctx, customer) => {
       for (const subscription of ctx.table('subscription').by('customer', customer.id))
         if (!['canceled', 'incomplete_expired'].includes(subscription.status))
-          ctx.atTimeOf(subscription, () => cancelSubscription(ctx, subscription));
+          atMoment(ctx, subscription, () => cancelSubscription(ctx, subscription));
     },
   },
   due: {
@@ -169,7 +170,7 @@ export const subscriptions: Resource = {
             blocked,
             'invalid_canceled_subscription_fields',
           );
-        subscription.metadata = mergeMetadata(subscription.metadata as Metadata, params.metadata);
+        subscription.metadata = mergeMetadata(subscription.metadata, params.metadata);
         if (subscription.cancellation_details)
           Object.assign(subscription.cancellation_details, params.cancellation_details);
         return subscription;

@@ -8,7 +8,7 @@ export const january31 = Date.UTC(2026, 0, 31, 12) / 1000;
 export const at = (month: number, day: number, hour = 12): number => Date.UTC(2026, month - 1, day, hour) / 1000;
 
 /** An event as it happened, whoever listened. */
-export interface Happened {
+interface Happened {
   type: string;
   account?: string;
   data: { object: Record<string, unknown>; previous_attributes?: Record<string, unknown> };
