@@ -3,6 +3,7 @@ import { ormOptions } from './src/db/orm.js';
 import { AuditEntry } from './src/features/audit/audit-entry.entity.js';
 import { Contract } from './src/features/contracts/contract.entity.js';
 import { Customer, StripeCustomer } from './src/features/customers/customer.entity.js';
+import { Dispute } from './src/features/disputes/dispute.entity.js';
 import { Invoice } from './src/features/invoices/invoice.entity.js';
 import { InvoiceLine } from './src/features/invoices/invoice-line.entity.js';
 import { StripeInvoice } from './src/features/invoices/stripe-invoice.entity.js';
@@ -33,6 +34,7 @@ export const entities: EntityClass<object>[] = [
   InvoiceLine,
   Payment,
   Refund,
+  Dispute,
   WebhookEvent,
   Command,
   AuditEntry,

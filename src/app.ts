@@ -9,6 +9,8 @@ import { createOrm } from './db/orm.js';
 import { ReadDatabase } from './db/reads/reads.js';
 import { Readiness } from './db/readiness.js';
 import { assertSafeRole } from './db/runtime-role.js';
+import { DisputeAlarm } from './features/disputes/dispute-alarm.js';
+import { disputeCommands } from './features/disputes/dispute.commands.js';
 import { DriftJob } from './features/drift/drift-job.js';
 import { invoiceCommands } from './features/invoices/invoice.commands.js';
 import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
@@ -16,7 +18,10 @@ import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
 import { OnboardingService } from './features/onboarding/onboarding.service.js';
 import { paymentMethodCommands } from './features/payment-methods/payment-method.commands.js';
-import { paymentCommands } from './features/payments/payment.service.js';
+import { PayLinks } from './features/pay-page/pay-links.js';
+import { payPageRoutes } from './features/pay-page/pay-page.routes.js';
+import { payPageActor, PayPageService } from './features/pay-page/pay-page.service.js';
+import { paymentCommands, PaymentService } from './features/payments/payment.service.js';
 import { refundCommands } from './features/refunds/refund.service.js';
 import { portalCommands } from './features/portal/portal.service.js';
 import { subscriptionCommands } from './features/subscriptions/subscription.service.js';
@@ -46,6 +51,8 @@ const commandKinds: AnyCommandKind[] = [
   ...paymentMethodCommands,
   ...paymentCommands,
   ...refundCommands,
+  ...refundCommands,
+  ...disputeCommands,
 ];
 
 /** After so many milliseconds without a request, nobody is in the middle of a conversation. */
@@ -81,9 +88,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     secret: config.linkSecret,
     clock,
   });
+  const payLinks = new PayLinks({ publicUrl: config.publicUrl, secret: config.linkSecret, clock });
   const readiness = new Readiness(database);
   const rehearse = rehearsalOf(new Processor(database, handlers, stripe), database);
-  const parts: ServerParts = { database, reads, stripe, links, rehearse, clock, logger };
+  const parts: ServerParts = { database, reads, stripe, links, payLinks, rehearse, clock, logger };
   const webhooks = {
     database,
     stripe,
@@ -113,6 +121,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const worker = works ? createWebhookWorker(webhooks) : null;
   const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
 
+  const disputeAlarm = works ? new DisputeAlarm({ database, logger }) : null;
   const drift = works ? new DriftJob({ database, stripe, clock, logger }) : null;
 
   let isStopping = false;
@@ -151,6 +160,20 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger,
       }),
     );
+    app.use(
+      payPageRoutes({
+        links: payLinks,
+        livemode,
+        localStripe: config.stripe.apiBase,
+        publishableKey: config.stripe.publishableKey,
+        serviceOf: (tenantId) => {
+          const commands = new Commands(database.tenant(tenantId), stripe, { clock, logger });
+          const payments = new PaymentService(commands, stripe, payPageActor);
+          return new PayPageService(commands.db, payments, payLinks, payPageActor);
+        },
+        logger,
+      }),
+    );
     app.use(graphql!.router);
     app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
     return app;
@@ -165,6 +188,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       worker?.stop(),
       recovery?.stop(),
       drift?.stop(),
+      disputeAlarm?.stop(),
     ]);
     await receiver?.stop();
     await graphql?.stop();
@@ -183,6 +207,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         worker?.start();
         recovery?.start();
         drift?.start();
+        disputeAlarm?.start();
         const host = config.host.includes(':') ? `[${config.host}]` : config.host;
         const url = `http://${['0.0.0.0', '[::]'].includes(host) ? 'localhost' : host}:${port}`;
         logger.info({ url, metricsPort, role: config.processRole, livemode }, 'Started');

@@ -3,6 +3,8 @@ import { type ReadDatabase, type Reads } from '../db/reads/reads.js';
 import { type AuditContext } from '../features/audit/audit.resolver.js';
 import { type ContractContext } from '../features/contracts/contract.resolver.js';
 import { type CustomerContext } from '../features/customers/customer.resolver.js';
+import { type DisputeContext } from '../features/disputes/dispute.resolver.js';
+import { DisputeService } from '../features/disputes/dispute.service.js';
 import { type DriftContext } from '../features/drift/drift.resolver.js';
 import { DriftService } from '../features/drift/drift.service.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
@@ -10,6 +12,9 @@ import { ApplicationFees } from '../features/onboarding/application-fees.js';
 import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
 import { type OnboardingContext } from '../features/onboarding/onboarding.resolver.js';
 import { OnboardingService } from '../features/onboarding/onboarding.service.js';
+import { type PayLinks } from '../features/pay-page/pay-links.js';
+import { type PayPageContext } from '../features/pay-page/pay-page.resolver.js';
+import { PayPageService } from '../features/pay-page/pay-page.service.js';
 import { type PaymentMethodContext } from '../features/payment-methods/payment-method.resolver.js';
 import { PaymentMethodService } from '../features/payment-methods/payment-method.service.js';
 import { type PaymentContext } from '../features/payments/payment.resolver.js';
@@ -38,6 +43,7 @@ export interface ServerParts {
   readonly reads: ReadDatabase;
   readonly stripe: StripeService;
   readonly links: OnboardingLinks;
+  readonly payLinks: PayLinks;
   readonly rehearse: Rehearse;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -46,8 +52,10 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    PayPageContext,
     DriftContext,
     WebhookEventContext,
+    DisputeContext,
     RefundContext,
     PaymentContext,
     PaymentMethodContext,
@@ -99,6 +107,16 @@ export class RequestContext implements Slices {
   get payments(): PaymentService {
     const { commands, parts, somebody } = this;
     return this.once('payments', () => new PaymentService(commands, parts.stripe, somebody.subject));
+  }
+
+  get disputes(): DisputeService {
+    const { commands, somebody } = this;
+    return this.once('disputes', () => new DisputeService(commands, somebody.subject));
+  }
+
+  get payPage(): PayPageService {
+    const { commands, parts, somebody, payments } = this;
+    return this.once('payPage', () => new PayPageService(commands.db, payments, parts.payLinks, somebody.subject));
   }
 
   get refunds(): RefundService {

@@ -5,6 +5,7 @@ import { attachReads } from '../db/reads/attach.js';
 import { AuditResolver } from '../features/audit/audit.resolver.js';
 import { ContractResolver } from '../features/contracts/contract.resolver.js';
 import { CustomerResolver } from '../features/customers/customer.resolver.js';
+import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
@@ -15,6 +16,7 @@ import {
   PaymentResolver,
   SubscriptionPaymentsResolver,
 } from '../features/payments/payment.resolver.js';
+import { PayPageResolver } from '../features/pay-page/pay-page.resolver.js';
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
@@ -30,8 +32,11 @@ import { recordable } from './compiled/recording.js';
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  PayPageResolver,
   DriftResolver,
   WebhookEventResolver,
+  DisputeResolver,
+  PaymentDisputeResolver,
   RefundResolver,
   PaymentRefundsResolver,
   PaymentResolver,

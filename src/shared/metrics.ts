@@ -107,3 +107,15 @@ export const driftFound = new Counter({
   labelNames: ['object'],
   registers,
 });
+/** What a tenant has to answer before a bank decides without them. */
+export const disputesToAnswer = new Gauge({
+  name: 'disputes_to_answer',
+  help: 'Disputes and inquiries of all tenants that wait for evidence, by when it is due: OVERDUE, SOON (three days) or LATER.',
+  labelNames: ['due'],
+  registers,
+});
+export const nextDisputeDeadline = new Gauge({
+  name: 'dispute_next_deadline_seconds',
+  help: 'How long there is until the next deadline of a dispute that waits for evidence; 0 when there is none.',
+  registers,
+});

@@ -1,6 +1,7 @@
 import * as portal from './billing-portal.js';
 import { type Connection } from './connection.js';
 import * as disputes from './disputes.js';
+import * as files from './files.js';
 import * as invoices from './invoices.js';
 import * as refunds from './refunds.js';
 import * as subscriptions from './subscriptions.js';
@@ -44,7 +45,7 @@ export class AccountBilling {
   /** {@link disputes.updateDispute} */
   updateDispute(
     id: ids.DisputeId,
-    input: { readonly evidence: disputes.DisputeEvidence; readonly submit: boolean },
+    input: Parameters<typeof disputes.updateDispute>[2],
     keyed: Keyed,
   ): Promise<ids.Dispute> {
     return disputes.updateDispute(this.via, id, input, keyed);
@@ -53,6 +54,11 @@ export class AccountBilling {
   /** {@link disputes.closeDispute} */
   closeDispute(id: ids.DisputeId, keyed: Keyed): Promise<ids.Dispute> {
     return disputes.closeDispute(this.via, id, keyed);
+  }
+
+  /** {@link files.uploadEvidenceFile} */
+  uploadEvidenceFile(file: files.UploadFile, keyed: Keyed): Promise<ids.FileId> {
+    return files.uploadEvidenceFile(this.via, file, keyed);
   }
 
   /** {@link subscriptions.createPrice} */

@@ -46,6 +46,7 @@ export type ChargeId = `ch_${string}` | `py_${string}`;
 export type CustomerId = `cus_${string}`;
 export type DisputeId = `dp_${string}` | `du_${string}`;
 export type EventId = `evt_${string}`;
+export type FileId = `file_${string}`;
 export type InvoiceId = `in_${string}`;
 export type PaymentIntentId = `pi_${string}`;
 export type PaymentMethodId = `pm_${string}` | `card_${string}` | `src_${string}` | `ba_${string}`;

@@ -1,3 +1,4 @@
+import { disputeEvents } from '../features/disputes/dispute.events.js';
 import { draftFeeEvents, invoiceEvents } from '../features/invoices/invoice.events.js';
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
@@ -16,5 +17,6 @@ export const handlers = new HandlerIndex(
   draftFeeEvents,
   paymentEvents,
   refundEvents,
+  disputeEvents,
   invoicePaymentEvents,
 );

@@ -26,6 +26,8 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   invoice_lines: ['app_readonly'],
   invoice_numbers: ['app_readonly'],
   payments: ['app_platform', 'app_readonly'],
+  refunds: ['app_readonly'],
+  disputes: ['app_worker', 'app_readonly'],
   commands: ['app_worker'],
   audit_log: ['app_readonly'],
   stripe_webhook_events: ['app_worker', 'app_platform', 'app_readonly'],

@@ -26,6 +26,7 @@ const absent: Ids = {
   paymentMethod: randomUUID(),
   subscription: randomUUID(),
   payment: randomUUID(),
+  dispute: randomUUID(),
   webhookEvent: randomUUID(),
   stripePaymentMethod: 'pm_absent0000000000',
 };
@@ -61,6 +62,7 @@ async function idsOf(tenant: PlantedTenant): Promise<Ids> {
     paymentMethod: id('payment_methods'),
     subscription: id('stripe_subscriptions'),
     payment: id('payments'),
+    dispute: id('disputes'),
     webhookEvent: id('stripe_webhook_events'),
     stripePaymentMethod: atStripe.id,
   };

@@ -19,6 +19,7 @@ export interface Ids {
   readonly paymentMethod: string;
   readonly subscription: string;
   readonly payment: string;
+  readonly dispute: string;
   readonly webhookEvent: string;
   readonly stripePaymentMethod: string;
 }
@@ -63,6 +64,8 @@ export const operations: Readonly<Record<string, Operation>> = {
       { filter: { subscriptionId: subscription } },
     ],
   },
+  'Query.dispute': { who: staff, asked: ({ dispute }) => [{ id: dispute }] },
+  'Query.disputes': { who: staff, asked: ({ payment }) => [{}, { filter: { paymentId: payment } }] },
   'Query.subscription': { who: staff, asked: ({ subscription }) => [{ id: subscription }] },
   'Query.subscriptions': {
     who: staff,
@@ -107,6 +110,16 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   'Mutation.capturePayment': { who: billing, asked: ({ payment }) => [input({ paymentId: payment, ...key() })] },
   'Mutation.cancelPayment': { who: billing, asked: ({ payment }) => [input({ paymentId: payment })] },
+  'Mutation.createInvoicePayLink': {
+    who: billing,
+    asked: ({ invoice }) => [input({ invoiceId: invoice, expiresInHours: 1 })],
+  },
+  'Mutation.refundPayment': { who: billing, asked: ({ payment }) => [input({ paymentId: payment, ...key() })] },
+  'Mutation.submitDisputeEvidence': {
+    who: billing,
+    asked: ({ dispute }) => [input({ disputeId: dispute, evidence: { customerName: 'A Customer' }, ...key() })],
+  },
+  'Mutation.acceptDispute': { who: billing, asked: ({ dispute }) => [input({ disputeId: dispute, ...key() })] },
   'Mutation.createSetupIntent': { who: billing, asked: ({ customer }) => [input({ customerId: customer, ...key() })] },
   'Mutation.attachPaymentMethod': {
     who: billing,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { aCustomer, anInvoice } from '../support/factories.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
+import { aPaidInvoice, type Answer, type Paid } from './paid.js';
 
 let app: TestApp;
 
@@ -24,43 +24,7 @@ const read = `query ($id: UUID!) {
   }
 }`;
 
-interface Paid {
-  readonly token: string;
-  readonly accountId: string;
-  readonly paymentId: string;
-  readonly chargeId: string;
-  readonly tenantId: string;
-}
-
-/** A payment of an invoice over 100.00 that has come in and is booked. */
-async function aPayment({ method = 'pm_card_visa', feePercent = '2.50' } = {}): Promise<Paid> {
-  const tenant = await app.aConnectedTenant({ application_fee_percent: feePercent });
-  const token = await app.token(tenant, 'billing');
-  const { id: customerId } = await aCustomer(app.db, { tenantId: tenant.id });
-  const { id: invoiceId } = await anInvoice(app.db, { tenantId: tenant.id, customerId });
-  const { createPaymentIntent: asked } = await app.ask(
-    `mutation ($input: CreatePaymentIntentInput!) { createPaymentIntent(input: $input) { clientSecret payment { id } } }`,
-    { input: { idempotencyKey: randomUUID(), invoiceId } },
-    token,
-  );
-  const [intent] = asked.clientSecret.split('_secret_');
-  await app.sandbox.api('POST', `/v1/payment_intents/${intent}/confirm`, {
-    account: tenant.accountId,
-    asBrowser: true,
-    form: { client_secret: asked.clientSecret, payment_method: method },
-  });
-  const payment = await eventually(token, asked.payment.id, ({ net }) => net !== null, 'the payment is booked');
-  return {
-    token,
-    tenantId: tenant.id,
-    accountId: tenant.accountId,
-    paymentId: asked.payment.id,
-    chargeId: payment.stripeChargeId,
-  };
-}
-
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into answers of any shape
-type Answer = Record<string, any>;
+const aPayment = (options = {}) => aPaidInvoice(app, options);
 
 function eventually(token: string, id: string, is: (payment: Answer) => boolean, what: string): Promise<Answer> {
   return until(async () => {

@@ -68,7 +68,7 @@ function textOf(value: unknown, field: string): string {
 }
 
 /** 13 to 19 digits whose check digit fits, in groups as cards are written or all at once. ISO/IEC 7812-1 */
-function holdsCardNumber(text: string): boolean {
+export function holdsCardNumber(text: string): boolean {
   const runs = text.match(/\d+(?:[ -]\d+)*/g) ?? [];
   return runs.some((run) => {
     const groups = run.split(/[ -]/);

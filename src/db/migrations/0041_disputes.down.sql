@@ -1,0 +1,2 @@
+set local lock_timeout = '5s';
+drop table if exists disputes;
