@@ -51,7 +51,7 @@ const commandKinds: AnyCommandKind[] = [
   ...paymentMethodCommands,
   ...paymentCommands,
   ...refundCommands,
-  ...refundCommands,
+
   ...disputeCommands,
 ];
 
