@@ -4,7 +4,7 @@ import { decimal, exactAmount, roundAmount } from '../billing/amounts.js';
 import { linesOf, sumUp } from '../billing/invoice.js';
 import { attachPendingItems, insertItem, lineOfItem } from '../billing/invoice-items.js';
 import { lineFrom, pricingOf } from '../billing/lines.js';
-import { notDone, unsupported } from '../billing/unsupported.js';
+import { notDone } from '../billing/unsupported.js';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { listPage } from '../list.js';
@@ -27,7 +27,6 @@ export const itemParams = {
   pricing: p.hash({ price: p.string() }),
   quantity: p.int(),
   quantity_decimal: p.string(),
-  tax_amounts: unsupported('taxes'),
   tax_behavior: p.enum('exclusive', 'inclusive', 'unspecified'),
   tax_code: p.string().clearable(),
   tax_rates: notDone.tax_rates,

@@ -417,7 +417,9 @@ export const invoices: Resource = {
       'POST',
       '/v1/invoices/:id/add_lines',
       {
-        lines: p.array(p.hash({ ...itemParams, invoice_item: p.string() })).required(),
+        lines: p
+          .array(p.hash({ ...itemParams, invoice_item: p.string(), tax_amounts: unsupported('taxes') }))
+          .required(),
         invoice_metadata: p.metadata(),
       },
       (ctx, { lines, invoice_metadata: metadata }, { id }) => {

@@ -39,6 +39,11 @@ export const allowed = [
     why: "Where a file's `url` points to: a download and no call of the API.",
   },
   {
+    on: /^(GET|POST) \/v1\/payment_pages\//,
+    at: /the SDK knows no such call$/,
+    why: "What Stripe's own Checkout page calls; the scripts of @stripe/cli complete a session by it.",
+  },
+  {
     on: /^GET \/v2\//,
     at: /^request \/page: unknown$/,
     why: "The SDK follows `next_page_url` as it is; what stands in its query is the server's own business.",
