@@ -27,7 +27,9 @@ const intentChanged: EventHandler<IntentEvent, IntentReport> = {
     intentReport(await stripe.retrievePaymentIntent(data.object.id as PaymentIntentId)),
 };
 
-type ChargeEvent = EventOf<'charge.succeeded' | 'charge.failed' | 'charge.updated' | 'charge.refunded'>;
+type ChargeEvent = EventOf<
+  'charge.succeeded' | 'charge.failed' | 'charge.captured' | 'charge.updated' | 'charge.refunded'
+>;
 
 /** Receipt, refunds so far, and the fees: an event names only the booking's id, so what was booked is fetched. */
 const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
@@ -55,6 +57,8 @@ export const paymentEvents = {
   'payment_intent.amount_capturable_updated': intentChanged,
   'charge.succeeded': chargeChanged,
   'charge.failed': chargeChanged,
+  // Money that was held is booked at once when it is taken, and no update follows.
+  'charge.captured': chargeChanged,
   'charge.updated': chargeChanged,
   'charge.refunded': chargeChanged,
 } satisfies EventHandlers;
