@@ -51,7 +51,6 @@ const commandKinds: AnyCommandKind[] = [
   ...paymentMethodCommands,
   ...paymentCommands,
   ...refundCommands,
-
   ...disputeCommands,
 ];
 

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Logger } from './logger.js';
 
 /**
- * One line per request, when it has been answered. Neither headers nor query: tokens and states travel there. What is logged is fixed, so it
+ * One line per request, when it has been answered. Neither headers nor query: tokens and states travel there. A pay link is left out as well. What is logged is fixed, so it
  * is not searched for secrets.
  */
 export function requestLog(logger: Logger) {
@@ -16,7 +16,8 @@ export function requestLog(logger: Logger) {
     response.setHeader('X-Request-Id', id);
     response.once('close', () => {
       const mark = url.indexOf('?');
-      const req = { id, method, path: mark < 0 ? url : url.slice(0, mark) };
+      const path = (mark < 0 ? url : url.slice(0, mark)).replace(/^\/pay\/[^/]+/, '/pay/…');
+      const req = { id, method, path };
       const responseTime = Math.round(performance.now() - started);
       const text = response.writableFinished ? 'request completed' : 'request aborted';
       lines.info({ req, res: { status: response.statusCode }, responseTime }, text);
