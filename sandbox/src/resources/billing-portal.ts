@@ -1,5 +1,11 @@
 import type Stripe from 'stripe';
-import { unsupported } from '../billing/unsupported.js';
+import {
+  configurationParams,
+  configurationUpdateParams,
+  type flowParam,
+  portalSessionParams,
+  reasons,
+} from '../billing/portal-params.js';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { newId, randomText } from '../ids.js';
@@ -12,78 +18,7 @@ import { applicationId } from './balance.js';
 type Configuration = Stripe.BillingPortal.Configuration;
 type Session = Stripe.BillingPortal.Session;
 
-const reasons = [
-  'customer_service',
-  'low_quality',
-  'missing_features',
-  'other',
-  'switched_service',
-  'too_complex',
-  'too_expensive',
-  'unused',
-] as const;
-const prorations = p.enum('always_invoice', 'create_prorations', 'none');
-const features = p.hash({
-  customer_update: p.hash({
-    allowed_updates: p.array(p.enum('address', 'email', 'name', 'phone', 'shipping', 'tax_id')).clearable(),
-    enabled: p.boolean(),
-  }),
-  invoice_history: p.hash({ enabled: p.boolean().required() }),
-  payment_method_update: p.hash({
-    enabled: p.boolean().required(),
-    payment_method_configuration: p.string().clearable(),
-  }),
-  subscription_cancel: p.hash({
-    cancellation_reason: p.hash({
-      enabled: p.boolean().required(),
-      feedback_options: p.array(p.string()).clearable(),
-      options: p.array(p.enum(...reasons)).clearable(),
-    }),
-    enabled: p.boolean(),
-    mode: p.enum('at_period_end', 'immediately'),
-    proration_behavior: prorations,
-  }),
-  subscription_pause: p.hash({
-    duration: p.hash({ interval_options: p.any(), type: p.enum('indefinite', 'interval_options').required() }),
-    enabled: p.boolean(),
-  }),
-  subscription_update: p.hash({
-    billing_cycle_anchor: p.enum('now', 'unchanged'),
-    default_allowed_updates: p.array(p.enum('price', 'promotion_code', 'quantity')).clearable(),
-    enabled: p.boolean(),
-    products: p
-      .array(
-        p.hash({
-          adjustable_quantity: p.hash({ enabled: p.boolean().required(), maximum: p.int(), minimum: p.int() }),
-          prices: p.array(p.string()).required(),
-          product: p.string().required(),
-        }),
-      )
-      .clearable(),
-    proration_behavior: prorations,
-    schedule_at_period_end: p.hash({
-      conditions: p
-        .array(p.hash({ type: p.enum('decreasing_item_amount', 'shortening_interval').required() }))
-        .clearable(),
-    }),
-    trial_update_behavior: p.enum('continue_trial', 'end_trial'),
-  }),
-});
-const common = {
-  business_profile: p.hash({
-    headline: p.string().clearable(),
-    privacy_policy_url: p.string().clearable(),
-    terms_of_service_url: p.string().clearable(),
-  }),
-  default_return_url: p.string().clearable(),
-  login_page: p.hash({ enabled: p.boolean().required() }),
-  metadata: p.metadata(),
-  name: p.string().clearable(),
-};
-const createParams = { ...common, features: features.required() };
-const updateParams = { ...common, features, active: p.boolean() };
-
-type Features = NonNullable<Params<typeof createParams>['features']>;
+type Features = NonNullable<Params<typeof configurationParams>['features']>;
 
 function applyFeatures(ctx: Context, to: Configuration['features'], given: Features): void {
   const { customer_update: customer, invoice_history: history, payment_method_update: method } = given;
@@ -119,7 +54,7 @@ function applyFeatures(ctx: Context, to: Configuration['features'], given: Featu
 
 function newConfiguration(
   ctx: Context,
-  params: Partial<Params<typeof createParams>>,
+  params: Partial<Params<typeof configurationParams>>,
   isDefault: boolean,
 ): Configuration {
   const id = newId('billing_portal.configuration');
@@ -162,7 +97,11 @@ function newConfiguration(
   return ctx.table('billing_portal.configuration').insert(configuration);
 }
 
-function apply(ctx: Context, configuration: Configuration, params: Partial<Params<typeof updateParams>>): void {
+function apply(
+  ctx: Context,
+  configuration: Configuration,
+  params: Partial<Params<typeof configurationUpdateParams>>,
+): void {
   const { features: given, business_profile: profile, login_page: login, metadata, ...rest } = params;
   if (given) applyFeatures(ctx, configuration.features, given);
   Object.assign(configuration.business_profile, profile);
@@ -189,31 +128,9 @@ export interface PortalState {
   expiresAt: number;
 }
 
-const flow = p.hash({
-  after_completion: p.hash({
-    hosted_confirmation: p.hash({ custom_message: p.string() }),
-    redirect: p.hash({ return_url: p.string().required() }),
-    type: p.enum('hosted_confirmation', 'portal_homepage', 'redirect').required(),
-  }),
-  subscription_cancel: p.hash({ retention: unsupported('retention offers'), subscription: p.string().required() }),
-  subscription_pause: unsupported('a flow for pauses'),
-  subscription_update: unsupported('a flow for updates'),
-  subscription_update_confirm: unsupported('a flow for updates'),
-  type: p
-    .enum(
-      'customer_update',
-      'payment_method_update',
-      'subscription_cancel',
-      'subscription_pause',
-      'subscription_update',
-      'subscription_update_confirm',
-    )
-    .required(),
-});
-
 function flowOf(
   ctx: Context,
-  given: Params<{ flow: typeof flow }>['flow'],
+  given: Params<{ flow: typeof flowParam }>['flow'],
   customer: string,
 ): Stripe.BillingPortal.Session.Flow | null {
   if (!given) return null;
@@ -249,18 +166,7 @@ function flowOf(
   };
 }
 
-const sessionParams = {
-  after_expiration: unsupported('login after expiry'),
-  configuration: p.string(),
-  customer: p.string(),
-  customer_account: p.string(),
-  flow_data: flow,
-  locale: p.string(),
-  on_behalf_of: p.string(),
-  return_url: p.string(),
-};
-
-function createSession(ctx: Context, params: Params<typeof sessionParams>): Session {
+function createSession(ctx: Context, params: Params<typeof portalSessionParams>): Session {
   if (params.customer === undefined)
     throw invalid('Missing required param: customer.', 'customer', 'parameter_missing');
   const customer = ctx.table('customer').require(params.customer, 'customer');
@@ -296,7 +202,7 @@ function createSession(ctx: Context, params: Params<typeof sessionParams>): Sess
 export const billingPortal: Resource = {
   expandable: ['configuration'],
   routes: [
-    route('POST', '/v1/billing_portal/configurations', createParams, (ctx, params) => {
+    route('POST', '/v1/billing_portal/configurations', configurationParams, (ctx, params) => {
       const configuration = newConfiguration(ctx, params, false);
       ctx.emit('billing_portal.configuration.created', configuration);
       return configuration;
@@ -318,7 +224,7 @@ export const billingPortal: Resource = {
     route('GET', '/v1/billing_portal/configurations/:id', {}, (ctx, _params, { id }) =>
       ctx.table('billing_portal.configuration').require(id, 'configuration'),
     ),
-    route('POST', '/v1/billing_portal/configurations/:id', updateParams, (ctx, params, { id }) =>
+    route('POST', '/v1/billing_portal/configurations/:id', configurationUpdateParams, (ctx, params, { id }) =>
       ctx.change(
         ctx.table('billing_portal.configuration').require(id, 'configuration'),
         'billing_portal.configuration.updated',
@@ -328,6 +234,6 @@ export const billingPortal: Resource = {
         },
       ),
     ),
-    route('POST', '/v1/billing_portal/sessions', sessionParams, createSession),
+    route('POST', '/v1/billing_portal/sessions', portalSessionParams, createSession),
   ],
 };

@@ -1,150 +1,24 @@
 import type Stripe from 'stripe';
 import { priceAmount } from '../billing/amounts.js';
 import { type CheckoutItem, checkoutState, complete, expireSession, followCheckout } from '../billing/checkout.js';
-import { notDone, unsupported } from '../billing/unsupported.js';
+import { checkoutParams } from '../billing/checkout-params.js';
+import { unsupported } from '../billing/unsupported.js';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { randomText } from '../ids.js';
 import { embeddedList, listPage } from '../list.js';
 import { checkAmount } from '../money.js';
 import { idOf } from '../objects.js';
-import { inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { inRange, listParams, mergeMetadata, type Params, p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { checkTypesParam, methodTypes } from './payment-intents.js';
-import { priceDataParam, priceFrom } from './prices.js';
+import { priceFrom } from './prices.js';
 import { createSetupIntent } from './setup-intents.js';
 
 type Session = Stripe.Checkout.Session;
 
-const customText = p.hash({ message: p.string().required() }).clearable();
-const adjustable = p.hash({ enabled: p.boolean().required(), maximum: p.int(), minimum: p.int() });
-const createParams = {
-  adaptive_pricing: p.hash({ enabled: p.boolean() }),
-  after_expiration: unsupported('recovery of expired sessions'),
-  allow_promotion_codes: p.boolean(),
-  allowed_payment_method_types: p.array(p.string()),
-  automatic_tax: notDone.automatic_tax,
-  billing_address_collection: p.enum('auto', 'required'),
-  branding_settings: p.any(),
-  cancel_url: p.string(),
-  client_reference_id: p.string(),
-  consent_collection: unsupported('the collection of consents'),
-  currency: p.string(),
-  custom_fields: unsupported('fields of one’s own'),
-  custom_text: p.hash({
-    after_submit: customText,
-    shipping_address: customText,
-    submit: customText,
-    terms_of_service_acceptance: customText,
-  }),
-  customer: p.string(),
-  customer_account: notDone.customer_account,
-  customer_creation: p.enum('always', 'if_required'),
-  customer_email: p.string(),
-  customer_update: p.any(),
-  discounts: notDone.discounts,
-  excluded_payment_method_types: p.array(p.string()),
-  expires_at: p.timestamp(),
-  integration_identifier: p.string(),
-  invoice_creation: unsupported('invoices of one-time payments'),
-  line_items: p.array(
-    p.hash({
-      adjustable_quantity: adjustable,
-      metadata: p.metadata(),
-      price: p.string(),
-      price_data: priceDataParam,
-      quantity: p.int(),
-      tax_rates: notDone.tax_rates,
-    }),
-  ),
-  locale: p.string(),
-  managed_payments: unsupported('managed payments'),
-  metadata: p.metadata(),
-  mode: p.enum('payment', 'setup', 'subscription'),
-  name_collection: p.any(),
-  optional_items: unsupported('optional items'),
-  origin_context: p.enum('mobile_app', 'web'),
-  payment_intent_data: p.hash({
-    application_fee_amount: p.int(),
-    capture_method: p.enum('automatic', 'automatic_async', 'manual'),
-    description: p.string(),
-    metadata: p.metadata(),
-    on_behalf_of: notDone.on_behalf_of,
-    receipt_email: p.string(),
-    setup_future_usage: p.enum('off_session', 'on_session'),
-    shipping: p.hash({
-      address: p.hash(shapes.address).required(),
-      carrier: p.string(),
-      name: p.string().required(),
-      phone: p.string(),
-      tracking_number: p.string(),
-    }),
-    statement_descriptor: p.string(),
-    statement_descriptor_suffix: p.string(),
-    transfer_data: notDone.transfer_data,
-    transfer_group: p.string(),
-  }),
-  payment_method_collection: p.enum('always', 'if_required'),
-  payment_method_configuration: p.string(),
-  payment_method_data: p.hash({ allow_redisplay: p.enum('always', 'limited', 'unspecified') }),
-  payment_method_options: p.record(p.any()),
-  payment_method_types: p.array(p.string()),
-  permissions: p.any(),
-  phone_number_collection: p.hash({ enabled: p.boolean().required() }),
-  redirect_on_completion: p.enum('always', 'if_required', 'never'),
-  return_url: p.string(),
-  saved_payment_method_options: p.any(),
-  setup_intent_data: p.hash({ description: p.string(), metadata: p.metadata(), on_behalf_of: notDone.on_behalf_of }),
-  shipping_address_collection: unsupported('shipping'),
-  shipping_options: unsupported('shipping'),
-  submit_type: p.enum('auto', 'book', 'donate', 'pay', 'subscribe'),
-  subscription_data: p.hash({
-    application_fee_percent: p.number(),
-    billing_cycle_anchor: p.timestamp(),
-    billing_cycle_anchor_config: p.hash({
-      day_of_month: p.int().required(),
-      hour: p.int(),
-      minute: p.int(),
-      month: p.int(),
-      second: p.int(),
-    }),
-    billing_mode: p.hash({
-      flexible: p.hash({ proration_discounts: p.enum('included', 'itemized') }),
-      type: p.enum('classic', 'flexible').required(),
-    }),
-    default_tax_rates: notDone.default_tax_rates,
-    description: p.string(),
-    invoice_settings: p.hash({
-      account_tax_ids: unsupported('taxes'),
-      custom_fields: p.any(),
-      description: p.string(),
-      footer: p.string(),
-      issuer: p.any(),
-    }),
-    metadata: p.metadata(),
-    on_behalf_of: notDone.on_behalf_of,
-    pending_invoice_item_interval: unsupported('intervals of pending invoice items'),
-    proration_behavior: p.enum('create_prorations', 'none'),
-    transfer_data: notDone.transfer_data,
-    trial_end: p.timestamp(),
-    trial_period_days: p.int(),
-    trial_settings: p.hash({
-      end_behavior: p
-        .hash({
-          billing_cycle_anchor: p.enum('now', 'unchanged'),
-          missing_payment_method: p.enum('cancel', 'create_invoice', 'pause'),
-        })
-        .required(),
-    }),
-  }),
-  success_url: p.string(),
-  tax_id_collection: unsupported('tax ids'),
-  ui_mode: p.enum('elements', 'embedded_page', 'form', 'hosted_page'),
-  wallet_options: p.any(),
-};
-
-function itemsOf(ctx: Context, params: Params<typeof createParams>, mode: string): CheckoutItem[] {
+function itemsOf(ctx: Context, params: Params<typeof checkoutParams>, mode: string): CheckoutItem[] {
   const given = params.line_items ?? [];
   if (mode === 'setup') {
     if (given.length > 0) throw invalid('`line_items` cannot be used in `setup` mode.', 'line_items');
@@ -188,7 +62,7 @@ function itemsOf(ctx: Context, params: Params<typeof createParams>, mode: string
   return items.map(({ item }) => item);
 }
 
-function checkUrls(params: Params<typeof createParams>, ui: string): void {
+function checkUrls(params: Params<typeof checkoutParams>, ui: string): void {
   if (ui === 'hosted_page') {
     if (params.success_url === undefined)
       throw invalid('Missing required param: success_url.', 'success_url', 'parameter_missing');
@@ -200,7 +74,7 @@ function checkUrls(params: Params<typeof createParams>, ui: string): void {
       throw invalid('Not a valid URL', name, 'url_invalid');
 }
 
-function createSession(ctx: Context, params: Params<typeof createParams>): Session {
+function createSession(ctx: Context, params: Params<typeof checkoutParams>): Session {
   const mode = params.mode ?? 'payment';
   const ui = params.ui_mode ?? 'hosted_page';
   checkTypesParam(ctx, params.payment_method_types);
@@ -385,7 +259,7 @@ export const checkoutSessions: Resource = {
     },
   },
   routes: [
-    route('POST', '/v1/checkout/sessions', createParams, createSession),
+    route('POST', '/v1/checkout/sessions', checkoutParams, createSession),
     route(
       'GET',
       '/v1/checkout/sessions',

@@ -25,6 +25,7 @@ import { paymentIntents } from './payment-intent-routes.js';
 import { paymentMethods } from './payment-methods.js';
 import { hostedInvoices } from './hosted-invoices.js';
 import { invoiceItems } from './invoice-items.js';
+import { invoiceLines } from './invoice-lines.js';
 import { invoicePayments } from './invoice-payments.js';
 import { invoicePreviews } from './invoice-previews.js';
 import { invoices } from './invoices.js';
@@ -66,6 +67,7 @@ export const resources: Resource[] = [
   payouts,
   invoices,
   invoiceItems,
+  invoiceLines,
   invoicePayments,
   invoicePreviews,
   subscriptions,

@@ -13,7 +13,8 @@ import { idOf } from '../objects.js';
 import { inRange, listParams, mergeMetadata, type Params, p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
-import { priceDataParam, priceFrom } from './prices.js';
+import { priceFrom } from './prices.js';
+import { priceDataParam } from '../billing/price-params.js';
 
 /** What an item and a line of a draft have in common. */
 export const itemParams = {

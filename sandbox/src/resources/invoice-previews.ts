@@ -16,7 +16,8 @@ import { idOf } from '../objects.js';
 import { mergeMetadata, type Params, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
-import { priceDataParam, priceFrom } from './prices.js';
+import { priceFrom } from './prices.js';
+import { priceDataParam } from '../billing/price-params.js';
 
 const itemParam = p.hash({
   amount: p.int(),

@@ -16,72 +16,27 @@ import {
 import { attachPendingItems } from '../billing/invoice-items.js';
 import { addPayment, defaultIntent, paymentsOf } from '../billing/payments.js';
 import { billingSettings } from '../billing/settings.js';
-import { notDone, unsupported } from '../billing/unsupported.js';
+import { invoiceParams, newInvoiceParams } from '../billing/invoice-params.js';
+import { unsupported } from '../billing/unsupported.js';
 import { type Context } from '../context.js';
 import { cardError, invalid } from '../errors.js';
 import { embeddedList, listPage } from '../list.js';
 import { checkCurrency } from '../money.js';
 import { idOf } from '../objects.js';
-import { inRange, listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
+import { inRange, listParams, mergeMetadata, type Params, p } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
-import { itemParams, makeItem } from './invoice-items.js';
 import { resolveMethod } from './payment-methods.js';
 
 type Invoice = Stripe.Invoice;
-
-const paymentSettings = p.hash({
-  default_mandate: p.string().clearable(),
-  payment_method_options: p.any(),
-  payment_method_types: p.array(p.string()).clearable(),
-});
-const common = {
-  account_tax_ids: unsupported('taxes'),
-  application_fee_amount: p.int(),
-  auto_advance: p.boolean(),
-  automatic_tax: notDone.automatic_tax,
-  automatically_finalizes_at: p.timestamp(),
-  collection_method: p.enum('charge_automatically', 'send_invoice'),
-  custom_fields: p.array(p.hash({ name: p.string().required(), value: p.string().required() })).clearable(),
-  days_until_due: p.int(),
-  default_payment_method: p.string(),
-  default_source: notDone.default_source,
-  default_tax_rates: notDone.default_tax_rates,
-  description: p.string().clearable(),
-  discounts: notDone.discounts,
-  due_date: p.timestamp(),
-  effective_at: p.timestamp().clearable(),
-  footer: p.string().clearable(),
-  issuer: p.any(),
-  metadata: p.metadata(),
-  number: p.string().clearable(),
-  on_behalf_of: notDone.on_behalf_of,
-  payment_settings: paymentSettings,
-  rendering: p.any(),
-  shipping_cost: unsupported('shipping costs'),
-  shipping_details: p
-    .hash({ address: p.hash(shapes.address).required(), name: p.string().required(), phone: p.string().clearable() })
-    .clearable(),
-  statement_descriptor: p.string(),
-  transfer_data: notDone.transfer_data,
-};
-const createParams = {
-  ...common,
-  currency: p.string(),
-  customer: p.string(),
-  customer_account: notDone.customer_account,
-  from_invoice: unsupported('revisions of invoices'),
-  pending_invoice_items_behavior: p.enum('exclude', 'include'),
-  subscription: p.string(),
-};
 
 /** Runs at the time of the invoice's customer. */
 function timely<T>(ctx: Context, invoice: Invoice, work: () => T): T {
   return atMoment(ctx, invoice, work);
 }
 
-function apply(ctx: Context, invoice: Invoice, params: Partial<Params<typeof common>>): void {
+function apply(ctx: Context, invoice: Invoice, params: Partial<Params<typeof invoiceParams>>): void {
   const state = invoiceState(ctx, invoice.id);
   const { application_fee_amount: fee, payment_settings: settings, shipping_details: shipping } = params;
   if (fee !== undefined) {
@@ -151,7 +106,7 @@ function planAttempt(ctx: Context, invoice: Invoice): void {
     ctx.schedule(invoice.next_payment_attempt, 'invoice.attempt', invoice.id, idOf(invoice.test_clock));
 }
 
-function createInvoice(ctx: Context, params: Params<typeof createParams>): Invoice {
+function createInvoice(ctx: Context, params: Params<typeof newInvoiceParams>): Invoice {
   if (params.customer === undefined)
     throw invalid('Missing required param: customer.', 'customer', 'parameter_missing');
   const customer = ctx.table('customer').require(params.customer, 'customer');
@@ -203,7 +158,7 @@ const editable = new Set([
   'automatically_finalizes_at',
 ]);
 
-function updateInvoice(ctx: Context, invoice: Invoice, params: Params<typeof common>): Invoice {
+function updateInvoice(ctx: Context, invoice: Invoice, params: Params<typeof invoiceParams>): Invoice {
   const given = Object.keys(params).filter((name) => params[name as keyof typeof params] !== undefined);
   const blocked = given.find((name) => !editable.has(name));
   if (invoice.status !== 'draft' && blocked !== undefined)
@@ -264,12 +219,6 @@ function attachIntent(ctx: Context, invoice: Invoice, id: string | undefined): I
   return invoice;
 }
 
-function draft(ctx: Context, id: string): Invoice {
-  const invoice = ctx.table('invoice').require(id, 'invoice');
-  if (invoice.status !== 'draft') throw notEditable('Lines of a finalized invoice cannot be changed.');
-  return invoice;
-}
-
 const invoiceOf = (ctx: Context, id: string): Invoice => ctx.table('invoice').require(id, 'invoice');
 
 /** Invoices; previews stand in `invoice-previews.ts`. {@link https://docs.stripe.com/api/invoices} */
@@ -316,7 +265,7 @@ export const invoices: Resource = {
     },
   },
   routes: [
-    route('POST', '/v1/invoices', createParams, createInvoice),
+    route('POST', '/v1/invoices', newInvoiceParams, createInvoice),
     route(
       'GET',
       '/v1/invoices',
@@ -349,7 +298,7 @@ export const invoices: Resource = {
       search(ctx.table('invoice').newestFirst(), '/v1/invoices/search', params),
     ),
     route('GET', '/v1/invoices/:id', {}, (ctx, _params, { id }) => invoiceOf(ctx, id)),
-    route('POST', '/v1/invoices/:id', common, (ctx, params, { id }) => {
+    route('POST', '/v1/invoices/:id', invoiceParams, (ctx, params, { id }) => {
       const invoice = invoiceOf(ctx, id);
       return timely(ctx, invoice, () => updateInvoice(ctx, invoice, params));
     }),
@@ -412,65 +361,6 @@ export const invoices: Resource = {
         const invoice = invoiceOf(ctx, id);
         return timely(ctx, invoice, () => attachIntent(ctx, invoice, intent));
       },
-    ),
-    route(
-      'POST',
-      '/v1/invoices/:id/add_lines',
-      {
-        lines: p
-          .array(p.hash({ ...itemParams, invoice_item: p.string(), tax_amounts: unsupported('taxes') }))
-          .required(),
-        invoice_metadata: p.metadata(),
-      },
-      (ctx, { lines, invoice_metadata: metadata }, { id }) => {
-        const invoice = draft(ctx, id);
-        const customer = idOf(invoice.customer) ?? '';
-        return timely(ctx, invoice, () =>
-          ctx.change(invoice, 'invoice.updated', () => {
-            for (const line of lines) {
-              const pending = line.invoice_item;
-              if (pending === undefined)
-                makeItem(ctx, { ...line, customer, currency: line.price_data?.currency ?? invoice.currency }, invoice);
-              else attachPendingItems(ctx, invoice, null, [ctx.table('invoiceitem').require(pending, 'invoice_item')]);
-            }
-            invoice.metadata = mergeMetadata(invoice.metadata ?? {}, metadata);
-          }),
-        );
-      },
-    ),
-    route(
-      'POST',
-      '/v1/invoices/:id/remove_lines',
-      {
-        lines: p
-          .array(p.hash({ id: p.string().required(), behavior: p.enum('delete', 'unassign').required() }))
-          .required(),
-        invoice_metadata: p.metadata(),
-      },
-      (ctx, { lines, invoice_metadata: metadata }, { id }) => {
-        const invoice = draft(ctx, id);
-        return ctx.change(invoice, 'invoice.updated', () => {
-          for (const { id: lineId, behavior } of lines) {
-            const line = ctx.table('line_item').require(lineId, 'lines');
-            const item = ctx
-              .table('invoiceitem')
-              .get(
-                line.parent?.invoice_item_details?.invoice_item ??
-                  line.parent?.subscription_item_details?.invoice_item ??
-                  '',
-              );
-            ctx.table('line_item').delete(lineId);
-            if (item && behavior === 'unassign') item.invoice = null;
-            else if (item) ctx.table('invoiceitem').delete(item.id);
-            if (item) ctx.table('invoiceitem').touch(item);
-          }
-          invoice.metadata = mergeMetadata(invoice.metadata ?? {}, metadata);
-          sumUp(ctx, invoice);
-        });
-      },
-    ),
-    route('GET', '/v1/invoices/:id/lines', listParams, (ctx, page, { id }) =>
-      listPage(linesOf(ctx, invoiceOf(ctx, id)), `/v1/invoices/${id}/lines`, page),
     ),
     /** How long drafts wait, how failed payments are retried, and what comes of it. */
     route(

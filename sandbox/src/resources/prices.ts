@@ -1,5 +1,6 @@
 import type Stripe from 'stripe';
 import { decimal } from '../billing/amounts.js';
+import { type priceDataParam, priceParams, priceUpdateParams } from '../billing/price-params.js';
 import { type Context } from '../context.js';
 import { invalid } from '../errors.js';
 import { newId, randomText } from '../ids.js';
@@ -10,93 +11,6 @@ import { inRange, listParams, mergeMetadata, type Params, p } from '../params.js
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
-
-const customAmount = p.hash({ enabled: p.boolean().required(), maximum: p.int(), minimum: p.int(), preset: p.int() });
-const tier = p.hash({
-  flat_amount: p.int(),
-  flat_amount_decimal: p.string(),
-  unit_amount: p.int(),
-  unit_amount_decimal: p.string(),
-  up_to: p.oneOf(p.int(), p.enum('inf')).required(),
-});
-const taxBehavior = p.enum('exclusive', 'inclusive', 'unspecified');
-
-/** How a price is named in money; shared with `default_price_data` of a product. */
-export const priceAmounts = {
-  unit_amount: p.int(),
-  unit_amount_decimal: p.string(),
-  tax_behavior: taxBehavior,
-  custom_unit_amount: customAmount,
-  currency_options: p.record(
-    p.hash({
-      custom_unit_amount: customAmount,
-      tax_behavior: taxBehavior,
-      tiers: p.array(tier),
-      unit_amount: p.int(),
-      unit_amount_decimal: p.string(),
-    }),
-  ),
-};
-/** How often a price recurs. */
-export const recurringParam = p.hash({
-  interval: p.enum('day', 'week', 'month', 'year').required(),
-  interval_count: p.int(),
-  meter: p.string(),
-  trial_period_days: p.int(),
-  usage_type: p.enum('licensed', 'metered'),
-});
-/** `price_data` of subscription items, invoice items and checkout lines. */
-export const priceDataParam = p.hash({
-  currency: p.string().required(),
-  product: p.string(),
-  product_data: p.hash({
-    name: p.string().required(),
-    description: p.string(),
-    images: p.array(p.string()),
-    metadata: p.metadata(),
-    tax_code: p.string(),
-    tax_details: p.any(),
-    unit_label: p.string(),
-  }),
-  recurring: p.hash({ interval: p.enum('day', 'week', 'month', 'year').required(), interval_count: p.int() }),
-  tax_behavior: taxBehavior,
-  unit_amount: p.int(),
-  unit_amount_decimal: p.string(),
-});
-const create = {
-  ...priceAmounts,
-  currency: p.string().required(),
-  active: p.boolean(),
-  billing_scheme: p.enum('per_unit', 'tiered'),
-  lookup_key: p.string(),
-  metadata: p.metadata(),
-  nickname: p.string(),
-  product: p.string(),
-  product_data: p.hash({
-    active: p.boolean(),
-    id: p.string(),
-    metadata: p.metadata(),
-    name: p.string().required(),
-    statement_descriptor: p.string(),
-    tax_code: p.string(),
-    tax_details: p.any(),
-    unit_label: p.string(),
-  }),
-  recurring: recurringParam,
-  tiers: p.array(tier),
-  tiers_mode: p.enum('graduated', 'volume'),
-  transfer_lookup_key: p.boolean(),
-  transform_quantity: p.hash({ divide_by: p.int().required(), round: p.enum('down', 'up').required() }),
-};
-const update = {
-  active: p.boolean(),
-  currency_options: priceAmounts.currency_options.clearable(),
-  lookup_key: p.string(),
-  metadata: p.metadata(),
-  nickname: p.string(),
-  tax_behavior: taxBehavior,
-  transfer_lookup_key: p.boolean(),
-};
 
 const longest: Record<string, number> = { day: 1095, week: 156, month: 36, year: 3 };
 
@@ -130,7 +44,7 @@ function amounts(whole: number | undefined, exact: string | undefined): [number 
   return [whole, decimal(whole)];
 }
 
-function tiersOf(tiers: NonNullable<Params<typeof create>['tiers']>): Stripe.Price.Tier[] {
+function tiersOf(tiers: NonNullable<Params<typeof priceParams>['tiers']>): Stripe.Price.Tier[] {
   if (tiers.at(-1)?.up_to !== 'inf')
     throw invalid('The last tier must not have an upper bound: set its up_to to "inf".', 'tiers');
   return tiers.map((given) => {
@@ -161,7 +75,7 @@ function takeLookupKey(ctx: Context, key: string, transfer: boolean | undefined)
 /** Makes a price, and the product of it where `product_data` describes one. */
 export function createPrice(
   ctx: Context,
-  params: Params<typeof create>,
+  params: Params<typeof priceParams>,
   options: { quiet?: boolean; active?: boolean } = {},
 ): Stripe.Price {
   const currency = checkCurrency(params.currency);
@@ -232,7 +146,7 @@ export function createPrice(
 
 function inlineProduct(
   ctx: Context,
-  data: NonNullable<Params<typeof create>['product_data']> & { description?: string; images?: string[] },
+  data: NonNullable<Params<typeof priceParams>['product_data']> & { description?: string; images?: string[] },
 ): string {
   if (data.id !== undefined && ctx.table('product').get(data.id))
     throw invalid('Product already exists.', 'product_data[id]', 'resource_already_exists');
@@ -336,7 +250,7 @@ export const prices: Resource = {
     },
   },
   routes: [
-    route('POST', '/v1/prices', create, (ctx, params) => createPrice(ctx, params)),
+    route('POST', '/v1/prices', priceParams, (ctx, params) => createPrice(ctx, params)),
     route(
       'GET',
       '/v1/prices',
@@ -369,7 +283,7 @@ export const prices: Resource = {
       search(ctx.table('price').newestFirst(), '/v1/prices/search', params),
     ),
     route('GET', '/v1/prices/:id', {}, (ctx, _params, { id }) => ctx.table('price').require(id, 'price')),
-    route('POST', '/v1/prices/:id', update, (ctx, params, { id }) => {
+    route('POST', '/v1/prices/:id', priceUpdateParams, (ctx, params, { id }) => {
       const price = ctx.table('price').require(id, 'price');
       const { metadata, lookup_key: key, transfer_lookup_key: transfer, currency_options: _options, ...rest } = params;
       if (key !== undefined && key !== price.lookup_key) takeLookupKey(ctx, key, transfer);

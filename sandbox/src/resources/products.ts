@@ -7,7 +7,8 @@ import { inRange, listParams, mergeMetadata, type Params, p } from '../params.js
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
 import { search, searchParams } from '../search.js';
-import { createPrice, priceAmounts, recurringParam } from './prices.js';
+import { createPrice } from './prices.js';
+import { priceAmounts, recurringParam } from '../billing/price-params.js';
 
 const features = p.array(p.hash({ name: p.string().required() }));
 const dimensions = p.hash({
