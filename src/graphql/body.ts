@@ -45,6 +45,8 @@ function collect(request: IncomingMessage): Promise<Buffer> {
     });
     request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     request.once('error', reject);
-    request.once('close', () => reject(new UnreadableBody(400, 'it did not arrive in full.')));
+    request.once('close', () => {
+      if (!request.complete) reject(new UnreadableBody(400, 'it did not arrive in full.'));
+    });
   });
 }

@@ -13,6 +13,9 @@ export {
 export const DateTimeScalar = new GraphQLScalarType({
   ...GraphQLDateTimeISO.toConfig(),
   name: 'DateTime',
+  // Whatever is a date needs no second look.
+  serialize: (value) =>
+    value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : GraphQLDateTimeISO.serialize(value),
   description: 'An instant as RFC 3339 writes it, in UTC: `2026-11-23T09:30:00.000Z`.',
 });
 
