@@ -199,7 +199,7 @@ describe('an invoice', () => {
     });
   });
 
-  test('a card that was lost is not asked again, until there is another', async () => {
+  test('without a method nothing is charged, and the schedule goes on until there is one', async () => {
     const clock = await billing.aClock(at(3, 1));
     const customer = await billing.aCustomer(null, clock);
     const invoice = await billing.stripe.invoices.create({ customer: customer.id });
