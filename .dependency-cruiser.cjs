@@ -7,8 +7,6 @@ const features = [
   'disputes',
   'refunds',
   'pay-page',
-  'disputes',
-  'refunds',
   'payments',
   'payment-methods',
   'invoices',
