@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import {
   getNamedType,
+  getNullableType,
   type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
   isLeafType,
+  isListType,
   isObjectType,
   isRequiredArgument,
 } from 'graphql';
@@ -178,7 +180,8 @@ export function documentOf(schema: GraphQLSchema, name: string): string {
   return `${root.toLowerCase()} ${declared && `(${declared})`} { ${field} ${passed && `(${passed})`} ${selection(getNamedType(type), 3)} }`;
 }
 
-function selection(type: GraphQLNamedType, depth: number): string {
+/** @param above the types that lead here: what goes back to one of them shows nothing new */
+function selection(type: GraphQLNamedType, depth: number, above: readonly string[] = []): string {
   if (!isObjectType(type)) return '';
   const fields = Object.values(type.getFields()).flatMap((field) => {
     if (field.args.some(isRequiredArgument)) return [];
@@ -186,8 +189,9 @@ function selection(type: GraphQLNamedType, depth: number): string {
     if (isLeafType(named)) return [field.name];
     // A list within a list multiplies what is read; the first level shows whose it is.
     const isList = /Connection$/.test(named.name);
-    if (depth === 0 || (isList && depth < 2)) return [];
-    return [`${field.name} ${selection(named, isList ? depth : depth - 1)}`];
+    const isMany = isList || (isListType(getNullableType(field.type)) && !/^(nodes|edges)$/.test(field.name));
+    if (depth === 0 || (isMany && depth < 2) || above.includes(named.name)) return [];
+    return [`${field.name} ${selection(named, isList ? depth : depth - 1, [...above, type.name])}`];
   });
   return fields.length ? `{ ${fields.join(' ')} }` : '{ __typename }';
 }

@@ -6,12 +6,13 @@ import { isUuid } from '../../shared/uuid.js';
 import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId, type Metadata, type PaymentIntentId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
-import { Invoice } from '../invoices/invoice.entity.js';
+import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
 import { type CycleInvoice } from '../invoices/invoice-record.js';
 import { StripeInvoice } from '../invoices/stripe-invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { PaymentStatus } from './payment-state.js';
+import { cancelSuperseded } from './superseded.js';
 
 // The one place where what Stripe says of a payment becomes rows: the answers to our own calls, webhooks and look-ups all end here.
 
@@ -37,11 +38,12 @@ export function stampOf({ created, charge, canceledAt }: IntentReport): Date {
  * @returns `unclear`: the report cannot be put in order; fetch the intent and record that
  */
 export async function recordIntent(em: EntityManager, report: IntentReport, source: Source): Promise<Order> {
-  await lockInvoiceOf(em, report.id, source.accountId);
+  await lockInvoiceOf(em, report.id, report.metadata, source.accountId);
   const payment =
     (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.id, source.accountId));
-  const before = invoiceShare(payment);
+  // An intent that is made just as its invoice is paid is one too many, as well.
+  const before = payment.stripePaymentIntentId && invoiceShare(payment);
   const order = payment.applyIntent(report, source.asOf, source.fetched);
   if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
   if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
@@ -55,7 +57,7 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
 export async function recordCharge(em: EntityManager, report: ChargeReport, source: Source): Promise<Order> {
   // Without an intent it was made past everything that this server does; and a failed try is told by its intent.
   if (!report.paymentIntentId || report.status !== 'succeeded') return 'stale';
-  await lockInvoiceOf(em, report.paymentIntentId, source.accountId);
+  await lockInvoiceOf(em, report.paymentIntentId, report.metadata, source.accountId);
   const payment =
     (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.paymentIntentId, source.accountId));
@@ -100,11 +102,19 @@ export async function followCycle(em: EntityManager, { invoice, cycle }: CycleIn
  * Whoever changes an invoice and its payments locks the invoice first: the news of the two arrive side by side, and would otherwise wait
  * for one another.
  */
-async function lockInvoiceOf(em: EntityManager, intentId: PaymentIntentId, accountId: AccountId): Promise<void> {
+async function lockInvoiceOf(
+  em: EntityManager,
+  intentId: PaymentIntentId,
+  metadata: Metadata,
+  accountId: AccountId,
+): Promise<void> {
+  // By our own id, too: the row may not have heard of its intent yet.
+  const ours = metadata[paymentKey];
   await em.execute(
-    `select id from invoices where id = (select invoice_id from payments where stripe_payment_intent_id = ? and stripe_account_id = ?)
-     for no key update`,
-    [intentId, accountId],
+    `select id from invoices where id in (
+       select invoice_id from payments where stripe_payment_intent_id = ? and stripe_account_id = ?
+       union select invoice_id from payments where id = ?) order by id for no key update`,
+    [intentId, accountId, isUuid(ours) ? ours : null],
   );
 }
 
@@ -206,6 +216,7 @@ async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Da
   await em.flush();
   const { payments, sums } = await paymentsOf(em, invoiceId);
   invoice.follow(sums, settledAt(payments, invoice.totalMinor) ?? asOf);
+  if (invoice.status === InvoiceStatus.PAID) await cancelSuperseded(em, invoiceId);
 }
 
 /** All payments of an invoice, and what they amount to. */

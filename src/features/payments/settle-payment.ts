@@ -13,6 +13,7 @@ import { connectedAccount } from '../onboarding/connected-account.js';
 import { Payment } from './payment.entity.js';
 import { paymentVersion, recordIntent, stampOf } from './payment-record.js';
 import { PaymentStatus } from './payment-state.js';
+import { type CancellationReason, cancelKind, type CancelPlan } from './superseded.js';
 
 export interface CapturePayment {
   readonly paymentId: Uuid;
@@ -64,22 +65,16 @@ export const capturePayment: CommandKind<CapturePayment, CapturePlan, IntentRepo
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
 
-/** Stripe's words. https://docs.stripe.com/api/payment_intents/cancel */
-type Reason = 'abandoned' | 'duplicate' | 'fraudulent' | 'requested_by_customer';
-
 export interface CancelPayment {
   readonly paymentId: Uuid;
-  readonly reason: Reason | null;
-}
-
-interface CancelPlan {
-  readonly stripePaymentIntentId: PaymentIntentId;
-  readonly reason: Reason | null;
+  readonly reason: CancellationReason | null;
 }
 
 /** Gives a payment up before its money came in, and releases what is held. */
 export const cancelPayment: CommandKind<CancelPayment, CancelPlan, IntentReport> = {
-  name: 'payments.cancel',
+  name: cancelKind,
+  // It is sent again only after a look that found it open.
+  isRepeatable: true,
 
   async prepare(em, { paymentId, reason }, command) {
     const { payment, stripePaymentIntentId } = await lockForChange(em, paymentId, command);
