@@ -4,6 +4,8 @@ const features = [
   'platform',
   'drift',
   'webhook-events',
+  'payouts',
+  'ledger',
   'disputes',
   'refunds',
   'pay-page',

@@ -13,6 +13,8 @@ import { DisputeAlarm } from './features/disputes/dispute-alarm.js';
 import { disputeCommands } from './features/disputes/dispute.commands.js';
 import { DriftJob } from './features/drift/drift-job.js';
 import { invoiceCommands } from './features/invoices/invoice.commands.js';
+import { Bookkeeper } from './features/ledger/bookkeeper.js';
+import { ledgerChecks } from './features/ledger/ledger-check.js';
 import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
@@ -25,6 +27,8 @@ import { paymentCommands, PaymentService } from './features/payments/payment.ser
 import { refundCommands } from './features/refunds/refund.service.js';
 import { portalCommands } from './features/portal/portal.service.js';
 import { subscriptionCommands } from './features/subscriptions/subscription.service.js';
+import { payoutChecks, payoutStep } from './features/payouts/payout-books.js';
+import { reportRoutes } from './features/payouts/report.routes.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
@@ -106,10 +110,11 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const servesHttp = config.processRole !== 'worker';
   const works = config.processRole !== 'api';
   const receiver = servesHttp ? createWebhookReceiver(webhooks) : null;
+  const authenticator = new Authenticator(config.auth, clock);
   const graphql = servesHttp
     ? await createGraphqlEndpoint({
         parts,
-        authenticator: new Authenticator(config.auth, clock),
+        authenticator,
         introspection: config.introspection,
         explorer: config.explorer ? { token: config.explorerToken } : null,
         rateLimitPerMinute: config.rateLimitPerMinute,
@@ -118,6 +123,9 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       })
     : null;
   const worker = works ? createWebhookWorker(webhooks) : null;
+  const bookkeeper = works
+    ? new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger })
+    : null;
   const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
 
   const disputeAlarm = works ? new DisputeAlarm({ database, logger }) : null;
@@ -173,6 +181,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger,
       }),
     );
+    app.use(reportRoutes({ database, authenticate: (header) => authenticator.authenticate(header), logger }));
     app.use(graphql!.router);
     app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
     return app;
@@ -186,6 +195,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       close(outside, config.shutdownTimeoutMs, () => performance.now() - lastRequestAt > quietMs),
       worker?.stop(),
       recovery?.stop(),
+      bookkeeper?.stop(),
       drift?.stop(),
       disputeAlarm?.stop(),
     ]);
@@ -205,6 +215,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         const port = servesHttp ? await listen(outside, config.port, config.host) : metricsPort;
         worker?.start();
         recovery?.start();
+        bookkeeper?.start();
         drift?.start();
         disputeAlarm?.start();
         const host = config.host.includes(':') ? `[${config.host}]` : config.host;

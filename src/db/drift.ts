@@ -1,8 +1,23 @@
 import { type EntityMetadata, type EntityProperty, type MikroORM } from '@mikro-orm/postgresql';
 import { connect, migrationTables } from './migrator.js';
 
+/** The books: written by SQL alone, because PostgreSQL numbers and closes them. */
+const booksTables = [
+  ...['ledger_transactions', 'ledger_postings', 'ledger_imports', 'ledger_checks', 'payouts', 'payout_transactions'],
+  ...['platform_ledger_transactions', 'platform_ledger_postings', 'platform_ledger_imports'],
+];
+
 /** Tables that no entity stands for, because nothing reads or writes their rows as objects. */
-const withoutEntity = new Set(['payments_mount', 'effects', 'stripe_webhook_queue', 'invoice_numbers', 'stripe_sweeps', 'drift_reports', ...Object.values(migrationTables)]);
+const withoutEntity = new Set([
+  'payments_mount',
+  'effects',
+  'stripe_webhook_queue',
+  'invoice_numbers',
+  'stripe_sweeps',
+  'drift_reports',
+  ...booksTables,
+  ...Object.values(migrationTables),
+]);
 
 interface Column {
   readonly table: string;

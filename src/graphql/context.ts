@@ -8,6 +8,7 @@ import { DisputeService } from '../features/disputes/dispute.service.js';
 import { type DriftContext } from '../features/drift/drift.resolver.js';
 import { DriftService } from '../features/drift/drift.service.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
+import { type LedgerContext } from '../features/ledger/ledger.resolver.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
 import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
 import { type OnboardingContext } from '../features/onboarding/onboarding.resolver.js';
@@ -21,6 +22,8 @@ import { type PaymentContext } from '../features/payments/payment.resolver.js';
 import { PaymentService } from '../features/payments/payment.service.js';
 import { type RefundContext } from '../features/refunds/refund.resolver.js';
 import { RefundService } from '../features/refunds/refund.service.js';
+import { BalanceService } from '../features/payouts/balance.js';
+import { type PayoutContext } from '../features/payouts/payout.resolver.js';
 import { type PlatformContext } from '../features/platform/platform.resolver.js';
 import { PlatformService } from '../features/platform/platform.service.js';
 import { type PortalContext } from '../features/portal/portal.resolver.js';
@@ -55,6 +58,8 @@ interface Slices
     PayPageContext,
     DriftContext,
     WebhookEventContext,
+    PayoutContext,
+    LedgerContext,
     DisputeContext,
     RefundContext,
     PaymentContext,
@@ -122,6 +127,11 @@ export class RequestContext implements Slices {
   get refunds(): RefundService {
     const { commands, somebody } = this;
     return this.once('refunds', () => new RefundService(commands, somebody.subject));
+  }
+
+  get balances(): BalanceService {
+    const { database, stripe } = this.parts;
+    return this.once('balances', () => new BalanceService(database.tenant(this.tenantId), stripe));
   }
 
   get paymentMethods(): PaymentMethodService {

@@ -8,6 +8,7 @@ import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
+import { LedgerResolver } from '../features/ledger/ledger.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
 import { PaymentMethodResolver } from '../features/payment-methods/payment-method.resolver.js';
 import { SubscriptionMethodResolver } from '../features/payment-methods/subscription-method.resolver.js';
@@ -17,6 +18,12 @@ import {
   SubscriptionPaymentsResolver,
 } from '../features/payments/payment.resolver.js';
 import { PayPageResolver } from '../features/pay-page/pay-page.resolver.js';
+import {
+  PaymentPayoutResolver,
+  PayoutContentsResolver,
+  PayoutResolver,
+  TransactionPayoutResolver,
+} from '../features/payouts/payout.resolver.js';
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
@@ -35,6 +42,11 @@ const resolvers: NonEmptyArray<new () => object> = [
   PayPageResolver,
   DriftResolver,
   WebhookEventResolver,
+  PayoutResolver,
+  PayoutContentsResolver,
+  PaymentPayoutResolver,
+  TransactionPayoutResolver,
+  LedgerResolver,
   DisputeResolver,
   PaymentDisputeResolver,
   RefundResolver,

@@ -1,4 +1,5 @@
 import { AccountBilling } from './account-billing.js';
+import * as bookings from './bookings.js';
 import * as charges from './charges.js';
 import * as customers from './customers.js';
 import * as events from './events.js';
@@ -142,6 +143,11 @@ export class AccountStripe extends AccountBilling {
   /** {@link charges.listBalanceTransactions} */
   listBalanceTransactions(payout: ids.PayoutId): AsyncGenerator<ids.BalanceTransaction> {
     return charges.listBalanceTransactions(this.via, payout);
+  }
+
+  /** {@link bookings.bookingsAfter} */
+  bookingsAfter(after: string | null): AsyncGenerator<bookings.BookingReport[]> {
+    return bookings.bookingsAfter(this.via, after);
   }
 
   /** {@link charges.retrieveBalance} */

@@ -3,12 +3,15 @@ import { createLogger, type Logger } from '../shared/logger.js';
 import { type AccountReport } from './account-report.js';
 import { AccountStripe } from './account-stripe.js';
 import * as accounts from './accounts.js';
+import * as bookings from './bookings.js';
+import * as charges from './charges.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { Connection, type Wire } from './connection.js';
 import * as events from './events.js';
 import { WatchedHttpClient } from './http-client.js';
 import {
   type AccountId,
+  type Balance,
   type EventId,
   type Keyed,
   type Lookup,
@@ -130,6 +133,16 @@ export class StripeService {
     if (this.clientId === undefined)
       throw new Error('Without the platform’s client id no account can be disconnected.');
     return accounts.deauthorizeAccount(this.platform, this.clientId, id, keyed);
+  }
+
+  /** What was booked on the platform's own balance. {@link bookings.bookingsAfter} */
+  bookingsAfter(after: string | null): AsyncGenerator<bookings.BookingReport[]> {
+    return bookings.bookingsAfter(this.platform, after);
+  }
+
+  /** The platform's own balance: its fees. */
+  retrieveBalance(): Promise<Balance> {
+    return charges.retrieveBalance(this.platform);
   }
 
   /** The platform's own events, newest first: application fees, and nothing of the tenants. */

@@ -1,9 +1,11 @@
 import { disputeEvents } from '../features/disputes/dispute.events.js';
 import { draftFeeEvents, invoiceEvents } from '../features/invoices/invoice.events.js';
+import { ledgerEvents } from '../features/ledger/ledger.events.js';
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
 import { paymentMethodEvents } from '../features/payment-methods/payment-method.events.js';
 import { invoicePaymentEvents } from '../features/payments/invoice-payment.events.js';
 import { paymentEvents } from '../features/payments/payment.events.js';
+import { payoutEvents } from '../features/payouts/payout.events.js';
 import { refundEvents } from '../features/refunds/refund.events.js';
 import { subscriptionEvents } from '../features/subscriptions/subscription.events.js';
 import { HandlerIndex } from './handler-index.js';
@@ -19,4 +21,6 @@ export const handlers = new HandlerIndex(
   refundEvents,
   disputeEvents,
   invoicePaymentEvents,
+  ledgerEvents,
+  payoutEvents,
 );

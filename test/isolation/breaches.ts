@@ -28,6 +28,12 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   payments: ['app_platform', 'app_readonly'],
   refunds: ['app_readonly'],
   disputes: ['app_worker', 'app_readonly'],
+  ledger_transactions: ['app_platform', 'app_readonly'],
+  ledger_postings: ['app_platform', 'app_readonly'],
+  ledger_imports: ['app_worker', 'app_readonly'],
+  ledger_checks: ['app_platform', 'app_readonly'],
+  payouts: ['app_readonly'],
+  payout_transactions: ['app_readonly'],
   commands: ['app_worker'],
   audit_log: ['app_readonly'],
   stripe_webhook_events: ['app_worker', 'app_platform', 'app_readonly'],
@@ -45,6 +51,7 @@ const writableBy: Readonly<Record<string, { role: string; row: object; not: obje
 /** Who may change rows of a table without being the tenant: recovery leases commands, the platform sets its fee. */
 const changeableBy: Readonly<Record<string, readonly (readonly [role: string, column: string])[]>> = {
   commands: [['app_worker', 'attempts']],
+  ledger_imports: [['app_worker', 'attempts']],
   stripe_config: [['app_platform', 'application_fee_fixed']],
 };
 

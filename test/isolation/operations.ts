@@ -21,6 +21,7 @@ export interface Ids {
   readonly paymentMethod: string;
   readonly subscription: string;
   readonly payment: string;
+  readonly payout: string;
   readonly dispute: string;
   readonly webhookEvent: string;
   readonly stripePaymentMethod: string;
@@ -77,6 +78,13 @@ export const operations: Readonly<Record<string, Operation>> = {
     who: staff,
     asked: ({ subscription }) => [input({ id: subscription, quantity: 2, ...key() })],
   },
+  'Query.ledger': {
+    who: staff,
+    asked: ({ payment }) => [{}, { filter: { account: 'SUSPENSE' } }, { filter: { paymentId: payment } }],
+  },
+  'Query.payout': { who: staff, asked: ({ payout }) => [{ id: payout }] },
+  'Query.payouts': { who: staff },
+  'Query.balance': { who: staff },
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },
   'Query.driftReport': { who: staff },
@@ -169,15 +177,22 @@ export function operationsOf(schema: GraphQLSchema): string[] {
   return roots.flatMap((root) => Object.keys(root?.getFields() ?? {}).map((field) => `${root!.name}.${field}`));
 }
 
-/** A document for an operation that asks for all there is, some levels deep. */
+const tokensIn = (document: string): number => document.match(/[$\w]+|[{}()[\]!:]/g)?.length ?? 0;
+
+/** A document for an operation that asks for all there is, as many levels deep as the server reads. */
 export function documentOf(schema: GraphQLSchema, name: string): string {
+  const whole = documentTo(3, schema, name);
+  return tokensIn(whole) < 950 ? whole : documentTo(2, schema, name);
+}
+
+function documentTo(depth: number, schema: GraphQLSchema, name: string): string {
   const [root = '', field = ''] = name.split('.');
   const { args, type } = (
     schema.getType(root) as { getFields(): Record<string, GraphQLField<unknown, unknown>> }
   ).getFields()[field]!;
   const declared = args.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ');
   const passed = args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
-  return `${root.toLowerCase()} ${declared && `(${declared})`} { ${field} ${passed && `(${passed})`} ${selection(getNamedType(type), 3)} }`;
+  return `${root.toLowerCase()} ${declared && `(${declared})`} { ${field} ${passed && `(${passed})`} ${selection(getNamedType(type), depth)} }`;
 }
 
 /** @param above the types that lead here: what goes back to one of them shows nothing new */

@@ -124,6 +124,53 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
     charge_refundable: false,
     stripe_created_at: '2026-01-01T00:00:00Z',
   }),
+  ledger_transactions: (rows, unique) => {
+    const cause = `txn_${unique()}`;
+    return {
+      ...ours(),
+      stripe_account_id: rows.get('')!.accountId,
+      cause,
+      stripe_balance_transaction_id: cause,
+      type: 'charge',
+      category: 'charge',
+      currency: 'usd',
+      amount: 0,
+      stripe_fee: 0,
+      application_fee: 0,
+      net: 0,
+      booked_at: new Date().toISOString(),
+    };
+  },
+  ledger_postings: (rows) => ({
+    ...ours(),
+    transaction_id: rows.get('ledger_transactions')!.id,
+    account: 'SUSPENSE',
+    currency: 'usd',
+    amount: 1,
+    number: 1,
+    balance: 1,
+    booked_at: new Date().toISOString(),
+  }),
+  ledger_imports: (rows) => ({ livemode: false, stripe_account_id: rows.get('')!.accountId }),
+  ledger_checks: (rows) => ({ ...ours(), stripe_account_id: rows.get('')!.accountId, transactions: 1 }),
+  payouts: (rows, unique) => ({
+    ...ours(),
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_payout_id: `po_${unique()}`,
+    amount: 1000,
+    currency: 'usd',
+    status: 'PAID',
+    method: 'standard',
+    automatic: true,
+    reconciliation: 'completed',
+    arrival_date: new Date().toISOString(),
+    stripe_created_at: new Date().toISOString(),
+  }),
+  payout_transactions: (rows) => ({
+    livemode: false,
+    payout_id: rows.get('payouts')!.id,
+    transaction_id: rows.get('ledger_transactions')!.id,
+  }),
   commands: (_, unique) => ({
     ...ours(),
     kind: 'test.command',
@@ -205,7 +252,11 @@ export async function plantRows(
   for (const table of plantable.filter((name) => !except.includes(name))) {
     const owner = ownerColumn(table) === 'tenant_id' ? { tenant_id: id } : {};
     const row = { ...owner, ...rowOf[table]!(rows, unique, number) };
+    // A line alone does not balance, and its transaction is closed.
+    const asReplica = table === 'ledger_postings';
+    if (asReplica) await client.query('set session_replication_role = replica');
     await insertRow(client, table, row);
+    if (asReplica) await client.query('reset session_replication_role');
     rows.set(table, row);
   }
   rows.delete('');
@@ -230,13 +281,14 @@ export function anotherOf(table: string, row: Row): Row {
   const suffix = randomBytes(6).toString('hex');
   for (const [column, value] of Object.entries(row)) {
     if (column === 'id') fresh.id = typeof value === 'number' ? value + 50_000 : newUuid();
-    else if (['email', 'number', 'idempotency_key', 'key'].includes(column))
+    else if (['email', 'number', 'idempotency_key', 'key'].includes(column) && typeof value === 'string')
       fresh[column] = `${String(value)}${suffix}`;
     else if (column === 'event_id') fresh.event_id = newUuid();
     else if (/^stripe_\w+_id$/.test(column) && column !== 'stripe_account_id')
       fresh[column] = `${String(value)}${suffix}`;
   }
   if (table === 'stripe_accounts') fresh.stripe_account_id = `${String(row.stripe_account_id)}${suffix}`;
+  if (table === 'ledger_transactions') fresh.cause = fresh.stripe_balance_transaction_id;
   // One live subscription per contract.
   if (table === 'stripe_subscriptions') Object.assign(fresh, { contract_id: null });
   return fresh;

@@ -42,6 +42,7 @@ export interface ManyField<T> extends Typed<T> {
   readonly on: JoinColumns;
   readonly order: Order | undefined;
   readonly where: Readonly<Record<string, unknown>>;
+  readonly limit: number | undefined;
 }
 
 export type ReadField<T = unknown> = ColumnField<T> | ComputedField<T> | OneField<T> | ManyField<T>;
@@ -191,16 +192,23 @@ interface ManyOptions {
   readonly order?: Order;
   /** Conditions that always hold, by filter or field: `{ status: ['ACTIVE'] }`. */
   readonly where?: Readonly<Record<string, unknown>>;
+  /** How many a list can have at most, where it is fewer than a hundred: so that lists of them may be longer. */
+  readonly limit?: number;
 }
 
 const many =
   (kind: ManyField<never>['kind']) =>
-  (model: () => ReadModel<object>, on: JoinColumns, { order, where = {} }: ManyOptions = {}): ManyField<never> => ({
+  (
+    model: () => ReadModel<object>,
+    on: JoinColumns,
+    { order, where = {}, limit }: ManyOptions = {},
+  ): ManyField<never> => ({
     kind,
     model,
     on,
     order,
     where,
+    limit,
   });
 
 /** Rows that point to this one, as a Relay connection: the field takes first, after, last, before and filter. */

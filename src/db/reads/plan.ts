@@ -222,7 +222,7 @@ class Planner {
     const selection = isPage
       ? this.connection(type, selected.nodes)
       : { row: type, nodes: selected.nodes, cursors: false };
-    const limit = page?.limit ?? (field.kind === 'list' ? maxList : 1);
+    const limit = page?.limit ?? (field.kind === 'list' ? (field.limit ?? maxList) : 1);
     const { sql, assemble, cursorOf, chunked } = this.rows(model, {
       ...selection,
       alias: nestedAlias,
