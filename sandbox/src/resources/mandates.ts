@@ -12,7 +12,8 @@ export const mandateData = p.hash({
     .hash({
       accepted_at: p.timestamp(),
       offline: p.any(),
-      online: p.hash({ ip_address: p.string(), user_agent: p.string() }),
+      // What Stripe.js sends: who agrees is who asks.
+      online: p.hash({ infer_from_client: p.boolean(), ip_address: p.string(), user_agent: p.string() }),
       type: p.enum('offline', 'online').required(),
     })
     .required(),
