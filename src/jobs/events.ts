@@ -79,6 +79,12 @@ export interface EventHandler<Event, Report extends NonNullable<unknown> = NonNu
   object?(event: Event): string | null;
 
   /**
+   * Whether it changes rows that events of other objects change, too: an invoice that its subscription and its payments know of. No other
+   * transaction with events of the same tenant runs beside it then; they would wait for one another in a circle.
+   */
+  readonly exclusive?: boolean;
+
+  /**
    * Changes rows through `em`; flushed by the worker. No network. May run again for the same event, so what must happen once goes through
    * `context.once`. Before it answers `fetch` it must not have done anything that may not be done twice.
    * @param fetched null until `load` was called

@@ -56,7 +56,7 @@ export class Processor {
   async processTogether(token: Uuid, events: readonly TenantEvent[]): Promise<TenantEvent[]> {
     const tenantId = events[0]!.tenantId;
     let deferred: TenantEvent[] = [];
-    await this.inTenant(tenantId, async (em) => {
+    await this.inTenant(tenantId, events, async (em) => {
       deferred = [];
       const heldBack = new Set<string>();
       const done: Uuid[] = [];
@@ -103,7 +103,7 @@ export class Processor {
       let wanting: readonly AnyHandler[] = [];
       const seen: T[] = [];
       const undone = new Undone();
-      await this.inTenant(event.tenantId, async (em) => {
+      await this.inTenant(event.tenantId, [event], async (em) => {
         seen.push(await look(em));
         wanting = await this.apply(em, event, fetched);
         await em.flush();
@@ -121,7 +121,7 @@ export class Processor {
   /** @returns no one when it is done; otherwise the handlers that want to fetch, and then nothing was changed */
   private async tryAlone(token: Uuid, event: TenantEvent, fetched: FetchedBy): Promise<readonly AnyHandler[]> {
     try {
-      await this.inTenant(event.tenantId, async (em) => {
+      await this.inTenant(event.tenantId, [event], async (em) => {
         const wanting = await this.apply(em, event, fetched);
         if (wanting.length > 0) throw new MustFetch(wanting);
         failpoint('worker.in-transaction');
@@ -157,7 +157,7 @@ export class Processor {
   /** Asked in a transaction of its own, so that nothing that a handler did in vain shows in the answer. */
   private async versions(event: TenantEvent, handlers: readonly AnyHandler[]): Promise<Map<AnyHandler, string | null>> {
     const versions = new Map<AnyHandler, string | null>();
-    await this.inTenant(event.tenantId, async (em) => {
+    await this.inTenant(event.tenantId, [event], async (em) => {
       for (const handler of handlers) {
         if (handler.version) versions.set(handler, await handler.version(em, event.payload, contextOf(event)));
       }
@@ -182,10 +182,18 @@ export class Processor {
     return wanting;
   }
 
-  private inTenant(tenantId: Uuid, work: (em: EntityManager) => Promise<void>): Promise<void> {
+  private inTenant(
+    tenantId: Uuid,
+    events: readonly TenantEvent[],
+    work: (em: EntityManager) => Promise<void>,
+  ): Promise<void> {
+    const isExclusive = events.some(({ type }) => this.handlers.of(type).some(({ exclusive }) => exclusive));
+    const lock = isExclusive ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared';
     return this.database.tenant(tenantId).transaction(async (em) => {
       // A process that is stopped here would hold its rows for as long as it sleeps; whoever takes the events over must not wait for that.
       await em.execute("set local idle_in_transaction_session_timeout = '5s'");
+      // Before any row: whoever waits here holds nothing that others wait for.
+      await em.execute(`select ${lock}(hashtextextended('events of ' || ?, 0))`, [tenantId]);
       await work(em);
     });
   }

@@ -202,7 +202,14 @@ describe('createSubscription', () => {
   });
 });
 
+/** A tenant whose clock moves nobody else's subscriptions. */
+const aTenantOfItsOwn = async () => {
+  tenant = await aBillingTenant(app, { application_fee_percent: '2.50', application_fee_fixed: 0 });
+};
+
 describe('changes', () => {
+  beforeEach(aTenantOfItsOwn);
+
   test('what a preview shows is what the next invoice bills, to the cent', async () => {
     const { id } = await tenant.aSubscription({ contract: { quantity: 2, unit_amount: 3_100 } });
     await tenant.advance(10 * day);
@@ -326,6 +333,8 @@ describe('changes', () => {
 });
 
 describe('what Stripe reports', () => {
+  beforeEach(aTenantOfItsOwn);
+
   test('a renewal that fails is past due and tried again; a better card settles it', async () => {
     const { id, customer } = await tenant.aSubscription({ method: 'pm_card_visa' });
     const bad = await tenant.stripe<{ id: string }>('POST', '/payment_methods/pm_card_chargeCustomerFail/attach', {

@@ -12,23 +12,23 @@ export interface BillingTenant {
   readonly accountId: string;
   readonly token: string;
   /** Asks as the tenant's admin; it has to succeed. */
-  ask(query: string, variables?: object): Promise<Facts>;
+  readonly ask: (query: string, variables?: object) => Promise<Facts>;
   /** The code of the error that it answers with. */
-  refusal(query: string, variables?: object): Promise<string | undefined>;
+  readonly refusal: (query: string, variables?: object) => Promise<string | undefined>;
   /** A customer on the clock; with the test method given as the default of the account's customer. */
   aCustomer(method?: string | null): Promise<{ id: number; stripeId: string }>;
   aContract(customerId: number, overrides?: Row): Promise<number>;
   /** A contract of a new customer, billed with its method from now on. */
   aSubscription(options?: SubscriptionOptions): Promise<BilledContract>;
   /** Where the clock stands, Unix seconds. */
-  now(): number;
+  readonly now: () => number;
   /** Moves the clock and waits until it has arrived, and all events of it are done with. */
   advance(seconds: number): Promise<void>;
   /** Waits until the server has done with all that Stripe has to say. */
   settled(): Promise<void>;
   /** One GET or POST on the account at Stripe. */
-  stripe<T = Facts>(method: string, path: string, form?: Record<string, string>): Promise<T>;
-  rows(sql: string, ...params: unknown[]): Promise<Facts[]>;
+  readonly stripe: <T = Facts>(method: string, path: string, form?: Record<string, string>) => Promise<T>;
+  readonly rows: (sql: string, ...params: unknown[]) => Promise<Facts[]>;
 }
 
 interface SubscriptionOptions {

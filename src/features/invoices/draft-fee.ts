@@ -57,6 +57,8 @@ export async function missingFee(
   amountDue: number,
 ): Promise<number | null> {
   if (invoice.stripeStatus !== 'draft' || amountDue <= 0 || cycle.subscriptionId === null) return null;
+  // The first invoice is finalized as it is made: nobody ever gets at its draft.
+  if (cycle.billingReason === 'subscription_create') return null;
   const config = await stripeConfigOf(em);
   if (!config || config.disconnectedAt || config.stripeAccountId !== cycle.stripeAccountId) return null;
   const subscription = await em.findOneOrFail(StripeSubscription, { id: cycle.subscriptionId });

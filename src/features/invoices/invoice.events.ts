@@ -35,6 +35,8 @@ interface LoadedInvoice {
 }
 
 const invoiceChanged: EventHandler<InvoiceEvent, LoadedInvoice> = {
+  exclusive: true,
+
   apply(em, { data }, context, fetched) {
     return record(em, fetched?.invoice ?? invoiceReport(data.object), context, fetched);
   },
@@ -45,6 +47,8 @@ const invoiceChanged: EventHandler<InvoiceEvent, LoadedInvoice> = {
 
 /** Says which payment an invoice had; the payment itself is for those to note that know payments. */
 const paymentMade: EventHandler<EventOf<'invoice_payment.paid'>, LoadedInvoice> = {
+  exclusive: true,
+
   // In order with the invoice's own events.
   object: ({ data }) => idOf(data.object.invoice),
 
@@ -62,6 +66,8 @@ const creditNoted: EventHandler<
   EventOf<'credit_note.created' | 'credit_note.updated' | 'credit_note.voided'>,
   LoadedInvoice
 > = {
+  exclusive: true,
+
   object: ({ data }) => idOf(data.object.invoice),
 
   async apply(em, { data }, context, fetched) {
@@ -101,6 +107,8 @@ export const invoiceEvents = {
 
 /** What the platform takes is set while the invoice is a draft. To be listed after the events above, which make the invoice. */
 const drafted: EventHandler<EventOf<'invoice.created' | 'invoice.updated'>, { readonly fee: number | null }> = {
+  exclusive: true,
+
   async apply(em, { data }, { accountId }, fetched) {
     if (fetched || data.object.status !== 'draft') return 'done';
     const known = await lockCycle(em, data.object.id as InvoiceId, accountId);

@@ -9,6 +9,8 @@ import { followCycle, type InvoiceIntent, linkToInvoice } from './payment-record
 
 /** Links what paid an invoice. */
 const invoicePaid: EventHandler<EventOf<'invoice_payment.paid'>> = {
+  exclusive: true,
+
   object: ({ data }) => idOf(data.object.invoice),
 
   async apply(em, { data }, { accountId }) {
@@ -34,6 +36,8 @@ type InvoiceEvent = EventOf<
 
 /** Lets an invoice follow its payments whenever Stripe says something new of it. */
 const invoiceFollows: EventHandler<InvoiceEvent> = {
+  exclusive: true,
+
   async apply(em, { data }, { accountId }) {
     const known = await lockCycle(em, data.object.id as InvoiceId, accountId);
     if (known) await followCycle(em, known);
@@ -43,6 +47,8 @@ const invoiceFollows: EventHandler<InvoiceEvent> = {
 
 /** Links the intent of an invoice that waits: for its payer, after a failed try, or before the first one. */
 const invoiceWaits: EventHandler<InvoiceEvent, { readonly intents: readonly InvoiceIntent[] }> = {
+  exclusive: true,
+
   async apply(em, { type, data }, { accountId }, fetched) {
     const known = await lockCycle(em, data.object.id as InvoiceId, accountId);
     if (!known) return 'done';

@@ -20,14 +20,19 @@ interface Definition<Params extends { readonly id: Uuid }, Plan extends object> 
   /** What comes after `subscriptions.` */
   readonly verb: string;
   /** Checks the request against the row, which is locked. */
-  plan(em: EntityManager, params: Params, subscription: StripeSubscription, command: Command): Promise<Plan> | Plan;
+  readonly plan: (
+    em: EntityManager,
+    params: Params,
+    subscription: StripeSubscription,
+    command: Command,
+  ) => Promise<Plan> | Plan;
   /** @param change what is to be written on the subscription along with the change, where Stripe's call takes it */
-  send(
+  readonly send: (
     running: Running<Plan & Target>,
     keyed: { readonly key: string; readonly metadata: Metadata },
-  ): Promise<Subscription>;
+  ) => Promise<Subscription>;
   /** Whether Stripe's subscription shows that it was done, for changes that leave no metadata. */
-  isDone?(report: SubscriptionReport, plan: Plan): boolean;
+  readonly isDone?: (report: SubscriptionReport, plan: Plan) => boolean;
 }
 
 /** Names the last change of ours on a subscription at Stripe. */

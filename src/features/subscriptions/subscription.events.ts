@@ -14,6 +14,8 @@ type SubscriptionEvent = EventOf<
 
 /** Also of subscriptions that were made in the dashboard, as long as their customer is one of ours. */
 const subscriptionChanged: EventHandler<SubscriptionEvent, SubscriptionReport> = {
+  exclusive: true,
+
   async apply(em, { data }, { accountId, created }, fetched) {
     const source = { accountId, asOf: created, fetched: fetched !== null };
     const recorded = await recordSubscription(em, fetched ?? subscriptionReport(data.object), source);
