@@ -119,6 +119,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         explorer: config.explorer ? { token: config.explorerToken } : null,
         rateLimitPerMinute: config.rateLimitPerMinute,
         trustProxy: config.trustProxy,
+        persistedDocuments: config.persistedDocuments,
         logger,
       })
     : null;

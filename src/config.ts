@@ -84,6 +84,8 @@ export const settings = z.object({
   EXPLORER: flag,
   EXPLORER_TOKEN: z.string().optional(),
   INTROSPECTION: flag,
+  PERSISTED_DOCUMENTS: z.string().optional(),
+  PERSISTED_ONLY: flag,
 });
 
 export type Config = ReturnType<typeof arrange>;
@@ -118,6 +120,9 @@ function contradictions(env: Readonly<Record<string, string | undefined>>): stri
   }
   if (env.NODE_ENV !== 'development' && env.NODE_ENV !== 'test' && env.EXPLORER_TOKEN) {
     found.push('EXPLORER_TOKEN must not be set in production: it is shown to everybody who opens the explorer.');
+  }
+  if (/^(true|1)$/.test(env.PERSISTED_ONLY ?? '') && !env.PERSISTED_DOCUMENTS) {
+    found.push('PERSISTED_DOCUMENTS must be set when PERSISTED_ONLY is: nothing would be answered.');
   }
   return found;
 }
@@ -183,6 +188,9 @@ function arrange(env: z.output<typeof settings>) {
     /** A token that the explorer starts with. Development only. */
     explorerToken: env.EXPLORER_TOKEN,
     introspection: env.INTROSPECTION ?? explorer,
+    persistedDocuments: env.PERSISTED_DOCUMENTS
+      ? { path: env.PERSISTED_DOCUMENTS, isStrict: env.PERSISTED_ONLY ?? false }
+      : null,
   };
 }
 

@@ -5,12 +5,14 @@ import { AppError, type ErrorCode } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
 import { type Authenticator } from './auth.js';
 import { readJson, UnreadableBody } from './body.js';
+import { type PersistedDocuments } from './persisted-documents.js';
 import { RateLimit } from './rate-limit.js';
 
 export interface HttpSettings<Context extends object> {
   readonly apollo: ApolloServer<Context>;
   readonly authenticator: Authenticator;
   readonly contextOf: (viewer: Viewer | null) => Context;
+  readonly documents: PersistedDocuments | null;
   /** Requests a tenant may make per minute and process; who shows no token is counted by address. */
   readonly rateLimitPerMinute: number;
   /** Of a client without a token. */
@@ -23,7 +25,7 @@ export interface HttpSettings<Context extends object> {
  * they do not need.
  */
 export function graphqlHandler<Context extends object>(settings: HttpSettings<Context>) {
-  const { apollo, authenticator, contextOf, addressOf, format } = settings;
+  const { apollo, authenticator, contextOf, documents, addressOf, format } = settings;
   const limit = new RateLimit(settings.rateLimitPerMinute);
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -43,12 +45,14 @@ export function graphqlHandler<Context extends object>(settings: HttpSettings<Co
     }
     // Refused only after it was counted: guessing tokens is limited, too.
     if (refusal !== undefined) return fail(response, refusal);
+    const received = await readJson(request);
+    const question = documents ? documents.resolve(received) : received;
     const {
       status,
       headers: answered,
       body,
     } = await apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: { method: 'POST', headers: headersOf(request), search: '', body: await readJson(request) },
+      httpGraphQLRequest: { method: 'POST', headers: headersOf(request), search: '', body: question },
       context: () => Promise.resolve(contextOf(viewer)),
     });
     // Deferred answers are not switched on, so there are no others.
@@ -67,6 +71,9 @@ export function graphqlHandler<Context extends object>(settings: HttpSettings<Co
     if (error instanceof UnreadableBody) {
       const text = error.status === 413 ? 'The request is too large.' : `The request cannot be read: ${error.message}`;
       return refuse(response, error.status, 'BAD_USER_INPUT', text);
+    }
+    if (error instanceof AppError && error.code === 'BAD_USER_INPUT') {
+      return answer(response, 400, { message: error.message, extensions: { ...error.extensions } });
     }
     const message = error instanceof Error ? error.message : String(error);
     const formatted = format({ message }, new GraphQLError(message, { originalError: error as Error }));

@@ -14,6 +14,7 @@ import { errorFormatter } from './errors.js';
 import { explorerRouter } from './explorer.js';
 import { graphqlHandler, refuse } from './http.js';
 import { limitRules, maxTokens } from './limits.js';
+import { PersistedDocuments } from './persisted-documents.js';
 import { createSchema } from './schema.js';
 
 const graphqlPath = '/graphql';
@@ -28,6 +29,8 @@ export interface GraphqlSettings {
   readonly rateLimitPerMinute: number;
   /** Express's setting of that name. */
   readonly trustProxy: number | string | boolean;
+  /** A manifest of documents that clients name by their ids; strict: that, and nothing else, is answered. */
+  readonly persistedDocuments: { readonly path: string; readonly isStrict: boolean } | null;
   readonly logger: Logger;
 }
 
@@ -46,6 +49,8 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   const { parts, authenticator, introspection, rateLimitPerMinute, logger } = settings;
   const format = errorFormatter(logger);
   const schema = createSchema();
+  const { path, isStrict = false } = settings.persistedDocuments ?? {};
+  const documents = path ? await PersistedDocuments.read(path, isStrict, schema) : null;
   const apollo = new ApolloServer<RequestContext>({
     schema,
     introspection,
@@ -75,6 +80,7 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
     apollo,
     authenticator,
     contextOf: (viewer) => new RequestContext(parts, viewer),
+    documents,
     rateLimitPerMinute,
     addressOf: (request) => ipKeyGenerator(addressIn(addresses, request)),
     format,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { buildSchema, type ExecutionResult, graphql, GraphQLScalarType } from 'graphql';
+import { buildSchema, type ExecutionResult, graphql, type GraphQLScalarType } from 'graphql';
 import { formatMoney } from '../../src/shared/money.js';
 import { type TestDatabase } from '../support/database.js';
 import { type Row } from '../support/factories.js';
