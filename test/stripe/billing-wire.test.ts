@@ -22,6 +22,7 @@ afterAll(async () => {
 const key = { key: 'k' };
 const metadata = { command_id: 'c1' };
 const refund = { object: 'refund', id: 're_1', charge: 'ch_1', amount: 500, metadata };
+const withBooking = { 'expand[0]': 'balance_transaction', 'expand[1]': 'charge' };
 const dispute = { object: 'dispute', id: 'dp_1' };
 const price = { object: 'price', id: 'price_1', currency: 'usd', unit_amount: 5_000, product: 'prod_1' };
 const subscription = { object: 'subscription', id: 'sub_1', customer: 'cus_1', metadata };
@@ -35,14 +36,14 @@ test.each<[string, object, (on: AccountStripe) => Promise<unknown>, string, Reco
     refund,
     (on) => on.createRefund({ chargeId: 'ch_1', amount: 500, refundApplicationFee: true, metadata }, key),
     'POST /v1/refunds',
-    { charge: 'ch_1', amount: '500', refund_application_fee: 'true', 'metadata[command_id]': 'c1' },
+    { charge: 'ch_1', amount: '500', refund_application_fee: 'true', 'metadata[command_id]': 'c1', ...withBooking },
   ],
   [
     'a full refund of a charge without a fee, which is not mentioned',
     refund,
     (on) => on.createRefund({ chargeId: 'ch_1', refundApplicationFee: false, metadata }, key),
     'POST /v1/refunds',
-    { charge: 'ch_1', 'metadata[command_id]': 'c1' },
+    { charge: 'ch_1', 'metadata[command_id]': 'c1', ...withBooking },
   ],
   [
     'evidence',

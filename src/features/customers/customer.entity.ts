@@ -43,4 +43,12 @@ export class StripeCustomer extends ModeRow {
 
   @Property({ type: 'text' })
   stripeCustomerId!: CustomerId;
+
+  /** When we heard that it was deleted at Stripe. The next one that is needed takes its place in this line. */
+  @Property({ type: 'datetime', nullable: true })
+  deletedAt: Date | null = null;
+
+  /** How many were deleted before this one. */
+  @Property({ type: 'integer' })
+  generation: number = 0;
 }

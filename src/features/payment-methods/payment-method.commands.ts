@@ -13,7 +13,7 @@ import {
 } from '../../stripe/types.js';
 import { audit } from '../audit/audit.js';
 import { Customer } from '../customers/customer.entity.js';
-import { createStripeCustomer, ensureStripeCustomer, knownStripeCustomer } from '../customers/stripe-customer.js';
+import { createStripeCustomer, knownStripeCustomer, withStripeCustomer } from '../customers/stripe-customer.js';
 import { connectedAccount } from '../onboarding/connected-account.js';
 import { PaymentMethod } from './payment-method.entity.js';
 import { lockDefaults, lockMethod, makeDefault, recordDetached, recordMethod } from './payment-method-record.js';
@@ -44,8 +44,10 @@ export const createSetup: CommandKind<{ customerId: number }, OwnerPlan, SetupRe
   },
 
   async send(running, key) {
-    const input = { customerId: await ownerAtStripe(running), metadata: { [setupKey]: running.command.id } };
-    return setupReport(await running.stripe.createSetupIntent(input, { key }));
+    const metadata = { [setupKey]: running.command.id };
+    const ask = (customerId: CustomerId, key: string) =>
+      running.stripe.createSetupIntent({ customerId, metadata }, { key });
+    return setupReport(await forOwnerOf(running, key, ask));
   },
 
   async find({ stripe, command }) {
@@ -81,8 +83,9 @@ export const attachMethod: CommandKind<AttachMethod, OwnerPlan & AttachMethod, P
 
   async send(running, key) {
     const { stripe, plan } = running;
-    const input = { customerId: await ownerAtStripe(running), asDefault: plan.setAsDefault };
-    return paymentMethodReport(await stripe.attachPaymentMethod(plan.stripePaymentMethodId, input, { key }));
+    const ask = (customerId: CustomerId, key: string) =>
+      stripe.attachPaymentMethod(plan.stripePaymentMethodId, { customerId, asDefault: plan.setAsDefault }, { key });
+    return paymentMethodReport(await forOwnerOf(running, key, ask));
   },
 
   /** That it is attached says nothing about the default; and attaching it again changes nothing. */
@@ -171,10 +174,14 @@ async function ownerOf(em: EntityManager, customerId: number, command: Command):
   return { customerId, stripeCustomerId: await knownStripeCustomer(em, customerId, stripeAccountId) };
 }
 
-async function ownerAtStripe({ plan, command, commands }: Running<OwnerPlan>): Promise<CustomerId> {
-  const { customerId, stripeCustomerId } = plan;
+function forOwnerOf<T>(
+  { plan, command, commands }: Running<OwnerPlan>,
+  key: string,
+  ask: (customerId: CustomerId, key: string) => Promise<T>,
+): Promise<T> {
+  const { customerId, stripeCustomerId: known } = plan;
   const accountId = command.stripeAccountId as AccountId;
-  return stripeCustomerId ?? ensureStripeCustomer(commands, { customerId, accountId, actor: command.actor });
+  return withStripeCustomer(commands, { customerId, accountId, known, actor: command.actor }, key, ask);
 }
 
 async function planFor(em: EntityManager, id: Uuid, command: Command, action: string): Promise<MethodPlan> {

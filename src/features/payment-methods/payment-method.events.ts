@@ -2,7 +2,9 @@ import { type EntityManager } from '@mikro-orm/postgresql';
 import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
 import { paymentMethodReport, type PaymentMethodReport } from '../../stripe/reports.js';
 import { type CustomerId, idOf, type PaymentMethodId } from '../../stripe/types.js';
-import { lockMethod, recordMethod } from './payment-method-record.js';
+import { forgetStripeCustomer } from '../customers/stripe-customer.js';
+import { PaymentMethod } from './payment-method.entity.js';
+import { lockDefaults, lockMethod, recordMethod } from './payment-method-record.js';
 
 type MethodEvent = EventOf<
   'payment_method.attached' | 'payment_method.updated' | 'payment_method.automatically_updated'
@@ -30,6 +32,18 @@ const methodDetached: EventHandler<EventOf<'payment_method.detached'>> = {
     const customerId = report.customerId ?? (before.customer as CustomerId | null | undefined) ?? null;
     const recorded = await recordMethod(em, { ...report, customerId }, { accountId, asOf: created, fetched: true });
     recorded?.method.detach(created);
+    return 'done';
+  },
+};
+
+/** Deleted in the dashboard: its methods are gone with it, and the next payment makes it anew. */
+const customerDeleted: EventHandler<EventOf<'customer.deleted'>> = {
+  async apply(em, { data }, { accountId, created }) {
+    const customerId = await forgetStripeCustomer(em, data.object.id as CustomerId, accountId);
+    if (customerId === null) return 'done';
+    await lockDefaults(em, customerId);
+    const methods = await em.find(PaymentMethod, { customerId, stripeAccountId: accountId });
+    for (const method of methods) method.detach(created);
     return 'done';
   },
 };
@@ -65,4 +79,5 @@ export const paymentMethodEvents = {
   'payment_method.automatically_updated': methodChanged,
   'payment_method.detached': methodDetached,
   'setup_intent.succeeded': setupSucceeded,
+  'customer.deleted': customerDeleted,
 } satisfies EventHandlers;

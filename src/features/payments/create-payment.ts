@@ -16,7 +16,7 @@ import {
 } from '../../stripe/types.js';
 import { audit } from '../audit/audit.js';
 import { Customer } from '../customers/customer.entity.js';
-import { ensureStripeCustomer, knownStripeCustomer } from '../customers/stripe-customer.js';
+import { knownStripeCustomer, withStripeCustomer } from '../customers/stripe-customer.js';
 import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
 import { chargeableAccount } from '../onboarding/connected-account.js';
 import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
@@ -122,9 +122,8 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
 
   async send(running, key) {
     const { plan, stripe } = running;
-    const customerId = await stripeCustomerOf(running);
-    try {
-      const intent = await stripe.createPaymentIntent(
+    const create = (customerId: CustomerId | undefined, key: string) =>
+      stripe.createPaymentIntent(
         {
           amount: plan.amount,
           currency: plan.currency,
@@ -140,7 +139,8 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
         },
         { key },
       );
-      return reportOf(intent);
+    try {
+      return reportOf(await forCustomerOf(running, key, create));
     } catch (error) {
       // Declined: the intent is there all the same, and can still be paid in another way.
       if (error instanceof StripeFailure && error.intent)
@@ -153,14 +153,15 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     const { customerId, metadata } = plan;
     const accountId = command.stripeAccountId as AccountId;
     const known =
-      plan.stripeCustomerId ??
-      (customerId === null ? null : await db.transaction((em) => knownStripeCustomer(em, customerId, accountId)));
-    // The customer comes first: where there is none, nothing was sent.
-    if (customerId !== null && known === null) return null;
+      customerId === null ? null : await db.transaction((em) => knownStripeCustomer(em, customerId, accountId));
+    // The customer comes first: where there never was one, nothing was sent.
+    if (customerId !== null && known === null && plan.stripeCustomerId === null) return null;
+    // It may have been asked for with either of the two, where one was deleted meanwhile.
+    const isSame = plan.stripeCustomerId === null || plan.stripeCustomerId === known;
     const intent = await stripe.findPaymentIntent({
       metadata: { [paymentKey]: metadata[paymentKey]! },
       since: command.sentAt ?? command.createdAt,
-      ...(known && { customerId: known }),
+      ...(known && isSame && { customerId: known }),
     });
     return intent && reportOf(intent);
   },
@@ -198,11 +199,15 @@ function reportOf(intent: PaymentIntent): PaymentReport {
   return { intent: intentReport(intent), clientSecret: intent.client_secret };
 }
 
-async function stripeCustomerOf({ plan, command, commands }: Running<PaymentPlan>): Promise<CustomerId | undefined> {
-  const { customerId, stripeCustomerId } = plan;
-  if (stripeCustomerId !== null || customerId === null) return stripeCustomerId ?? undefined;
+function forCustomerOf<T>(
+  { plan, command, commands }: Running<PaymentPlan>,
+  key: string,
+  ask: (customerId: CustomerId | undefined, key: string) => Promise<T>,
+): Promise<T> {
+  const { customerId, stripeCustomerId: known } = plan;
+  if (customerId === null) return ask(undefined, key);
   const accountId = command.stripeAccountId as AccountId;
-  return ensureStripeCustomer(commands, { customerId, accountId, actor: command.actor });
+  return withStripeCustomer(commands, { customerId, accountId, known, actor: command.actor }, key, ask);
 }
 
 interface Asked {
