@@ -2,7 +2,9 @@ import 'reflect-metadata';
 import { MikroORM, defineConfig, type EntityClass, type Options } from '@mikro-orm/postgresql';
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import { type Logger } from '../shared/logger.js';
+import type pg from 'pg';
 import { returnLostConnections } from './lost-connections.js';
+import { sendOpeningWithFirst } from './opening.js';
 
 export interface OrmSettings {
   /** Connection string of the runtime role. */
@@ -25,7 +27,10 @@ export function ormOptions(settings: OrmSettings): Options {
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: settings.poolSize ?? 10 },
     driverOptions: {
-      onPoolCreated: returnLostConnections,
+      onPoolCreated: (pool: pg.Pool) => {
+        returnLostConnections(pool);
+        sendOpeningWithFirst(pool);
+      },
       connectionTimeoutMillis: 5_000,
       // A hung server must not hold a request for ever, nor an abandoned transaction its locks.
       query_timeout: settings.queryTimeoutMs ?? 15_000,

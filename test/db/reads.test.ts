@@ -1,5 +1,4 @@
 /* eslint-disable @typescript-eslint/no-explicit-any -- the answers of many different queries are looked into */
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { buildSchema, graphql, type GraphQLResolveInfo, type GraphQLObjectType } from 'graphql';
 import { attachReads } from '../../src/db/reads/attach.js';
 import {
@@ -31,6 +30,7 @@ import { ReadDatabase, type Reads } from '../../src/db/reads/reads.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { type Money } from '../../src/shared/money.types.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { Wire } from '../support/wire.js';
 
 class Buyer {
   id!: number;
@@ -281,43 +281,6 @@ async function ask(source: string, variableValues: Record<string, unknown> = {},
 async function errorOf(source: string, variableValues: Record<string, unknown> = {}) {
   const { errors } = await graphql({ schema, source, variableValues, contextValue: reads.tenant(tenantA) });
   return errors?.[0]?.extensions;
-}
-
-/** A connection through which all is counted that PostgreSQL is asked. */
-class Wire {
-  trips = 0;
-  private server!: Server;
-  url!: string;
-
-  static async to(url: string): Promise<Wire> {
-    const wire = new Wire();
-    const target = new URL(url);
-    wire.server = createServer((client) => {
-      const upstream = connect(Number(target.port || 5432), target.hostname);
-      let asked = false;
-      client.on('data', (data) => {
-        if (!asked) wire.trips += 1;
-        asked = true;
-        upstream.write(data);
-      });
-      upstream.on('data', (data) => {
-        asked = false;
-        client.write(data);
-      });
-      client.on('close', () => upstream.destroy()).on('error', () => undefined);
-      upstream.on('close', () => client.destroy()).on('error', () => undefined);
-    });
-    await new Promise<void>((resolve) => wire.server.listen(0, '127.0.0.1', resolve));
-    const through = new URL(url);
-    through.hostname = '127.0.0.1';
-    through.port = String((wire.server.address() as AddressInfo).port);
-    wire.url = through.href;
-    return wire;
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => this.server.close(() => resolve()));
-  }
 }
 
 describe('what is fetched', () => {
