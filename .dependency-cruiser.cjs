@@ -9,6 +9,7 @@ const features = [
   'disputes',
   'refunds',
   'pay-page',
+  'live',
   'payments',
   'payment-methods',
   'invoices',

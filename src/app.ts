@@ -12,6 +12,7 @@ import { assertSafeRole } from './db/runtime-role.js';
 import { DisputeAlarm } from './features/disputes/dispute-alarm.js';
 import { disputeCommands } from './features/disputes/dispute.commands.js';
 import { DriftJob } from './features/drift/drift-job.js';
+import { LiveFeed } from './features/live/live-feed.js';
 import { invoiceCommands } from './features/invoices/invoice.commands.js';
 import { Bookkeeper } from './features/ledger/bookkeeper.js';
 import { ledgerChecks } from './features/ledger/ledger-check.js';
@@ -92,9 +93,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     clock,
   });
   const payLinks = new PayLinks({ publicUrl: config.publicUrl, secret: config.linkSecret, clock });
+  const live = new LiveFeed({ url: listenUrl ?? databaseUrl, livemode, clock, logger });
   const readiness = new Readiness(database);
   const rehearse = rehearsalOf(new Processor(database, handlers, stripe), database);
-  const parts: ServerParts = { database, reads, stripe, links, payLinks, rehearse, clock, logger };
+  const parts: ServerParts = { database, reads, stripe, links, payLinks, live, rehearse, clock, logger };
   const webhooks = {
     database,
     stripe,
@@ -136,6 +138,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   let lastRequestAt = -Infinity;
   const inside = createServer(healthApp(readiness, () => isStopping, new EventHealth(database)));
   const outside = createServer(receiver && graphql ? publicListener() : undefined);
+
+  if (graphql) {
+    outside.on('upgrade', (request, socket, head) => {
+      if (graphql.takesOver(request)) graphql.live.upgrade(request, socket, head);
+      else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    });
+  }
 
   /** Questions go straight to GraphQL; everything else is Express's. */
   function publicListener(): RequestListener {
@@ -194,6 +203,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     isStopping = true;
     await Promise.all([
       close(outside, config.shutdownTimeoutMs, () => performance.now() - lastRequestAt > quietMs),
+      graphql?.live.stop(),
       worker?.stop(),
       recovery?.stop(),
       bookkeeper?.stop(),
@@ -202,6 +212,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     ]);
     await receiver?.stop();
     await graphql?.stop();
+    await live.stop();
     await reads.stop();
     await orm.close(true);
     stripe.close();
@@ -214,6 +225,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         await assertSafeRole(databaseUrl);
         const metricsPort = await listen(inside, config.metricsPort, config.host);
         const port = servesHttp ? await listen(outside, config.port, config.host) : metricsPort;
+        if (servesHttp) live.start();
         worker?.start();
         recovery?.start();
         bookkeeper?.start();

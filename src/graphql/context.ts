@@ -7,6 +7,9 @@ import { type DisputeContext } from '../features/disputes/dispute.resolver.js';
 import { DisputeService } from '../features/disputes/dispute.service.js';
 import { type DriftContext } from '../features/drift/drift.resolver.js';
 import { DriftService } from '../features/drift/drift.service.js';
+import { type LiveFeed } from '../features/live/live-feed.js';
+import { type LiveContext } from '../features/live/live.resolver.js';
+import { type LiveConnection, LiveService } from '../features/live/live.service.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { type LedgerContext } from '../features/ledger/ledger.resolver.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
@@ -47,6 +50,7 @@ export interface ServerParts {
   readonly stripe: StripeService;
   readonly links: OnboardingLinks;
   readonly payLinks: PayLinks;
+  readonly live: LiveFeed;
   readonly rehearse: Rehearse;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -55,6 +59,7 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    LiveContext,
     PayPageContext,
     DriftContext,
     WebhookEventContext,
@@ -83,6 +88,8 @@ export class RequestContext implements Slices {
   constructor(
     private readonly parts: ServerParts,
     private readonly token: Viewer | null,
+    /** The one that the request came over, if it stays. */
+    private readonly connection: LiveConnection | null = null,
   ) {}
 
   get viewer(): Viewer {
@@ -117,6 +124,11 @@ export class RequestContext implements Slices {
   get disputes(): DisputeService {
     const { commands, somebody } = this;
     return this.once('disputes', () => new DisputeService(commands, somebody.subject));
+  }
+
+  get live(): LiveService {
+    const { parts, connection, tenantId } = this;
+    return this.once('live', () => new LiveService(parts.live, parts.database.tenant(tenantId), connection));
   }
 
   get payPage(): PayPageService {

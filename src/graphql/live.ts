@@ -11,9 +11,9 @@ import {
   validate,
 } from 'graphql';
 import { CloseCode, type Context, type SubscribePayload } from 'graphql-ws';
-import { useServer } from 'graphql-ws/use/ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { decodeJwt } from 'jose';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { type LiveConnection } from '../features/live/live.service.js';
 import { type Clock } from '../shared/clock.js';
 import { AppError, badInput } from '../shared/errors.js';
@@ -48,13 +48,9 @@ const pulseMs = 12_000;
 const tryAgainLater = 1013;
 
 /** What is known of a connection once its token was checked. */
-interface Extra {
-  readonly socket: WebSocket;
-  readonly request: IncomingMessage;
-  viewer?: Viewer;
-}
+type Admitted = Partial<Record<'viewer', Viewer>>;
 
-type LiveContext = Context<Record<string, unknown>, Extra & Record<PropertyKey, never>>;
+type LiveContext = Context<Record<string, unknown>, Extra & Admitted>;
 
 /**
  * Subscriptions over WebSocket, protocol graphql-transport-ws. The token comes in `connection_init` as `authorization: "Bearer …"`; when it expires
@@ -69,13 +65,13 @@ export class LiveEndpoint {
   private isStopping = false;
 
   constructor(private readonly settings: LiveSettings) {
-    this.server = useServer<Record<string, unknown>, Extra & Record<PropertyKey, never>>(
+    this.server = useServer<Record<string, unknown>, Admitted>(
       {
         connectionInitWaitTimeout: patienceMs,
         onConnect: (context) => this.admit(context),
         onSubscribe: (context, _id, payload) => this.check(context, payload),
         onNext: (_context, _id, _payload, _args, result) =>
-          result.errors ? { ...result, errors: this.format(result.errors) as never } : undefined,
+          result.errors ? { ...result, errors: this.format(result.errors) } : undefined,
         onError: (_context, _id, _payload, errors) => this.format(errors),
       },
       this.sockets,
@@ -127,21 +123,23 @@ export class LiveEndpoint {
       if (left > 0) this.held.set(holder, left);
       else this.held.delete(holder);
     });
-    (extra as Extra).viewer = viewer;
+    extra.viewer = viewer;
     return true;
   }
 
   /** The same limits as over HTTP, and subscriptions only. */
   private check(context: LiveContext, { query, operationName, variables }: SubscribePayload) {
     const { schema, contextOf, introspection } = this.settings;
-    const { socket, viewer } = context.extra as Extra;
+    const { socket, viewer } = context.extra;
     // The one that asks is counted already.
     if (Object.keys(context.subscriptions).length > subscriptionsPerConnection)
-      return [new AppError('RATE_LIMITED', `A connection carries at most ${subscriptionsPerConnection} subscriptions.`)];
+      return [
+        new AppError('RATE_LIMITED', `A connection carries at most ${subscriptionsPerConnection} subscriptions.`),
+      ];
     try {
       const document = parse(query, { maxTokens });
       const errors = validate(schema, document, this.rules);
-      if (errors.length) return introspection ? errors : errors.map(withoutHints);
+      if (errors.length) return errors.map((error) => refusal(error, introspection));
       if (getOperationAST(document, operationName)?.operation !== OperationTypeNode.SUBSCRIPTION)
         throw badInput('query', 'Only subscriptions are asked here; ask others with POST.');
       const contextValue = contextOf(viewer!, { drop: () => socket.close(tryAgainLater, 'The client is too slow') });
@@ -162,10 +160,11 @@ export class LiveEndpoint {
   }
 }
 
-/** What exists is not guessed at for those who may not see the schema. */
-function withoutHints(error: GraphQLError): GraphQLError {
-  const { nodes, extensions } = error;
-  return new GraphQLError(error.message.replace(/ ?Did you mean .*$/s, ''), { nodes: nodes ?? null, extensions });
+/** Why a document is not executed. What exists is not guessed at for those who may not see the schema. */
+function refusal({ message, nodes = null, extensions }: GraphQLError, introspection: boolean): GraphQLError {
+  if (extensions.code === 'QUERY_TOO_COMPLEX') return new AppError('QUERY_TOO_COMPLEX', message);
+  const said = introspection ? message : message.replace(/ ?Did you mean .*$/s, '');
+  return new GraphQLError(said, { nodes, extensions });
 }
 
 function turnAway(socket: Duplex, status: string): void {

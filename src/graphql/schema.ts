@@ -7,6 +7,7 @@ import { ContractResolver } from '../features/contracts/contract.resolver.js';
 import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
+import { LiveResolver } from '../features/live/live.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { LedgerResolver } from '../features/ledger/ledger.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
@@ -39,6 +40,7 @@ import { recordable } from './compiled/recording.js';
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  LiveResolver,
   PayPageResolver,
   DriftResolver,
   WebhookEventResolver,
@@ -76,9 +78,19 @@ const authChecker: AuthChecker<{ readonly viewer: Viewer | null }, string> = ({ 
   return true;
 };
 
+/** Asked for by type-graphql. What is live comes from PostgreSQL, see features/live: every subscription brings its own source. */
+const pubSub = {
+  publish: () => undefined,
+  subscribe: (): never => {
+    throw new Error('There are no topics.');
+  },
+};
+
 /** The whole schema, ready to be executed. */
 export function createSchema(): GraphQLSchema {
   // Inputs are checked by their scalars and by the services, which know what the values mean.
-  const schema = buildSchemaSync({ resolvers, authChecker, validate: false, nullableByDefault: false });
+  const schema = buildSchemaSync({
+    ...{ resolvers, authChecker, pubSub, validate: false, nullableByDefault: false },
+  });
   return recordable(attachReads(plainFields(schema)));
 }

@@ -14,6 +14,7 @@ import { errorFormatter } from './errors.js';
 import { explorerRouter } from './explorer.js';
 import { graphqlHandler, refuse } from './http.js';
 import { limitRules, maxTokens } from './limits.js';
+import { LiveEndpoint } from './live.js';
 import { PersistedDocuments } from './persisted-documents.js';
 import { createSchema } from './schema.js';
 
@@ -37,8 +38,12 @@ export interface GraphqlSettings {
 export interface GraphqlEndpoint {
   /** Whether it is a question. All others are the router's. */
   takes(request: IncomingMessage): boolean;
+  /** Whether it wants to become a WebSocket at the address of questions. */
+  takesOver(request: IncomingMessage): boolean;
   /** Answers `POST /graphql`. */
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Subscriptions, over WebSocket. */
+  readonly live: LiveEndpoint;
   /** The explorer, and what to do instead of anything but POST. */
   readonly router: Router;
   stop(): Promise<void>;
@@ -76,13 +81,19 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   await apollo.start();
 
   const addresses = express().set('trust proxy', settings.trustProxy);
+  const addressOf = (request: IncomingMessage) => ipKeyGenerator(addressIn(addresses, request));
+  const live = new LiveEndpoint({
+    ...{ schema, authenticator, introspection, addressOf, format },
+    contextOf: (viewer, connection) => new RequestContext(parts, viewer, connection),
+    clock: parts.clock,
+  });
   const handle = graphqlHandler({
     apollo,
     authenticator,
     contextOf: (viewer) => new RequestContext(parts, viewer),
     documents,
     rateLimitPerMinute,
-    addressOf: (request) => ipKeyGenerator(addressIn(addresses, request)),
+    addressOf,
     format,
   });
 
@@ -95,7 +106,9 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   return {
     takes: ({ method, url }) =>
       method === 'POST' && (url === graphqlPath || Boolean(url?.startsWith(`${graphqlPath}?`))),
+    takesOver: ({ url }) => url === graphqlPath || Boolean(url?.startsWith(`${graphqlPath}?`)),
     handle,
+    live,
     router,
     stop: () => apollo.stop(),
   };

@@ -8,7 +8,7 @@ import { type StripeService } from '../stripe/stripe.service.js';
 import { Gate } from './gate.js';
 import { type HandlerIndex } from './handler-index.js';
 import { LeaseKeeper } from './lease-keeper.js';
-import { Listener } from './listener.js';
+import { Listener } from '../db/listener.js';
 import { Processor, type TenantEvent } from './processor.js';
 import { LeaseLost, Queue, type Claimed, type Lease } from './queue.js';
 import { defaultRetryPolicy, isDatabaseOutage, reasonOf, retryAfter, type RetryPolicy } from './retry.js';

@@ -169,6 +169,10 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Mutation.resumeSubscription': { who: billing, asked: ({ subscription }) => [input({ id: subscription })] },
   'Mutation.reconcile': { who: admin, asked: () => [input({ dryRun: true })] },
   'Mutation.replayWebhookEvent': { who: admin, asked: ({ webhookEvent }) => [input({ id: webhookEvent })] },
+
+  // Over HTTP they are refused to everybody; what they show to whom is tested over WebSocket, in test/live.
+  'Subscription.paymentUpdated': { who: staff },
+  'Subscription.stripeConfigUpdated': { who: staff },
 };
 
 /** The names of all operations that a schema has, as they stand in the table. */

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-const statusOf = async (url: string) => (await fetch(`${url}/status`)).json();
+const statusOf = async (url: string) => (await (await fetch(`${url}/status`)).json()) as Record<string, unknown>;
 const begin = (url: string) => fetch(`${url}/intent`, { method: 'POST' });
 
 interface Begun {
@@ -79,9 +79,9 @@ test('looking makes nothing at Stripe; begun again and again, by any link, it is
   expect((await intents()).data).toHaveLength(0);
   const { createInvoicePayLink } = await app.ask(createLink, { input: { invoiceId, expiresInHours: 2 } }, token);
   const begun = await Promise.all(
-    [url, url, createInvoicePayLink.url as string].map(async (at) => (await begin(at)).json()),
+    [url, url, createInvoicePayLink.url as string].map(async (at) => (await (await begin(at)).json()) as Begun),
   );
-  expect(new Set(begun.map(({ clientSecret }: Begun) => clientSecret)).size).toBe(1);
+  expect(new Set(begun.map(({ clientSecret }) => clientSecret)).size).toBe(1);
   expect((await intents()).data).toHaveLength(1);
 });
 

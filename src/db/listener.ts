@@ -8,6 +8,7 @@ import { type Logger } from '../shared/logger.js';
 export class Listener {
   private client: pg.Client | null = null;
   private retry: NodeJS.Timeout | null = null;
+  private pulse: NodeJS.Timeout | null = null;
   private stopped = true;
 
   /**
@@ -17,7 +18,7 @@ export class Listener {
   constructor(
     private readonly url: string,
     private readonly channels: readonly string[],
-    private readonly heard: (channel: string | null) => void,
+    private readonly heard: (channel: string | null, payload?: string) => void,
     private readonly logger: Logger,
   ) {}
 
@@ -30,6 +31,7 @@ export class Listener {
   async stop(): Promise<void> {
     this.stopped = true;
     if (this.retry) clearTimeout(this.retry);
+    if (this.pulse) clearInterval(this.pulse);
     const { client } = this;
     this.client = null;
     await client?.end().catch(() => undefined);
@@ -40,11 +42,13 @@ export class Listener {
       connectionString: this.url,
       application_name: 'psa-payments listener',
       connectionTimeoutMillis: 5_000,
+      query_timeout: 5_000,
       keepAlive: true,
     });
     const lost = (error?: Error) => {
       if (this.client !== client) return;
       this.client = null;
+      if (this.pulse) clearInterval(this.pulse);
       if (this.stopped) return;
       this.logger.warn({ err: error }, 'The listener lost its connection');
       void client.end().catch(() => undefined);
@@ -53,10 +57,13 @@ export class Listener {
     this.client = client;
     client.on('error', lost);
     client.on('end', () => lost());
-    client.on('notification', ({ channel }) => this.heard(channel));
+    client.on('notification', ({ channel, payload }) => this.heard(channel, payload));
     try {
       await client.connect();
       await client.query(this.channels.map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join(';'));
+      if (this.client !== client) return;
+      // A connection that died without a word stays silent for ever: that must not pass for quiet.
+      this.pulse = setInterval(() => void client.query('select 1').catch(lost), 15_000);
       this.heard(null);
     } catch (error) {
       lost(error as Error);
