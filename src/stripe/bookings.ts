@@ -61,7 +61,7 @@ export async function* bookingsAfter(via: Connection, after: string | null): Asy
 }
 
 /** @throws Error when Stripe's own numbers do not add up */
-export function bookingReport(booking: BalanceTransaction): BookingReport {
+function bookingReport(booking: BalanceTransaction): BookingReport {
   const source = booking.source as { id: string; object?: string; charge?: unknown } | string | null;
   const sourceId = idOf(source);
   const isA = (...prefixes: string[]) => prefixes.some((prefix) => sourceId?.startsWith(`${prefix}_`));

@@ -84,6 +84,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   'Query.payout': { who: staff, asked: ({ payout }) => [{ id: payout }] },
   'Query.payouts': { who: staff },
+  'Query.ledgerCheck': { who: staff },
   'Query.balance': { who: staff },
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },

@@ -146,3 +146,43 @@ test('bookings whose events never arrived are posted all the same, and none twic
   }, 'the second is posted');
   expect((await bank.accounts(tenant)).STRIPE_BALANCE).toBe(await bank.stripeBalance(tenant.accountId));
 });
+
+test('several processes keep the same books, and nothing is posted twice', async () => {
+  const tenant = await app.aConnectedTenant();
+  const others = await Promise.all([1, 2].map(() => startApp({ beside: app, env: { PROCESS_ROLE: 'worker' } })));
+  await Promise.all([1, 2, 3, 4, 5, 6].map((n) => bank.paid(tenant, n * 1_000)));
+  const wanted = setInterval(() => {
+    void app.db.query('update ledger_imports set wanted_at = now(), lease_until = null where tenant_id = $1', [
+      tenant.id,
+    ]);
+  }, 20);
+  await bank.posted(tenant, 6);
+  clearInterval(wanted);
+  await Promise.all(others.map((other) => other.stop()));
+  const [row] = await app.db.query(
+    `select count(*)::int as n, count(distinct stripe_balance_transaction_id)::int as distinct, max(number)::int as last
+     from ledger_transactions where tenant_id = $1`,
+    [tenant.id],
+  );
+  expect(row).toEqual({ n: 6, distinct: 6, last: 6 });
+  expect((await bank.accounts(tenant)).STRIPE_BALANCE).toBe(await bank.stripeBalance(tenant.accountId));
+});
+
+test('an import that Stripe does not answer is made again', async () => {
+  const tenant = await app.aConnectedTenant();
+  await app.sandbox.control('/faults', {
+    kind: '500_before',
+    path: '/v1/balance_transactions',
+    account: tenant.accountId,
+    times: 3,
+  });
+  await bank.paid(tenant, 1_000);
+  await bank.posted(tenant, 1, 40_000);
+  await until(async () => {
+    const [row] = await app.db.query(
+      'select attempts, last_error, wanted_at from ledger_imports where tenant_id = $1',
+      [tenant.id],
+    );
+    return row!.attempts === 0 && row!.last_error === null && row!.wanted_at === null;
+  }, 'the import has come to an end');
+}, 60_000);

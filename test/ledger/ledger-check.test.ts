@@ -66,6 +66,26 @@ test('books that nobody touched agree with themselves, with the payments and wit
   expect(await found()).toEqual([]);
 });
 
+test('the last comparison is shown to the tenant', async () => {
+  await app.db.query('update ledger_imports set wanted_at = now(), checked_at = null where tenant_id = $1', [
+    tenant.id,
+  ]);
+  const token = await app.token(tenant, 'viewer');
+  const before = await app.db.query('select now()');
+  const check = await until(async () => {
+    const { ledgerCheck } = await app.ask(
+      '{ ledgerCheck { checkedAt transactions differences { what subject currency expected found } } }',
+      {},
+      token,
+    );
+    return ledgerCheck && new Date(ledgerCheck.checkedAt as string) > (before[0]!.now as Date) && ledgerCheck;
+  }, 'the books are checked');
+  const [row] = await app.db.query('select count(*)::int as n from ledger_transactions where tenant_id = $1', [
+    tenant.id,
+  ]);
+  expect(check).toMatchObject({ transactions: row!.n, differences: [] });
+});
+
 test('a cent too much on one line is found', async () => {
   const change = (by: string) =>
     `update ledger_postings set amount = amount ${by} where tenant_id = '${tenant.id}' and account = 'STRIPE_FEES' and number < 10`;

@@ -1,3 +1,4 @@
+import { balanceState } from '../../src/features/payouts/balance.js';
 import { type Bank, bankOf, type Tenant } from '../ledger/support/bank.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
@@ -190,4 +191,21 @@ test('a tenant without an account has no balance yet', async () => {
   await app.db.query('delete from stripe_config where tenant_id = $1', [tenant.id]);
   const { errors } = await app.graphql('{ balance { state } }', {}, await app.token(tenant));
   expect(errors?.[0]?.extensions.code).toBe('TENANT_NOT_READY');
+});
+
+test.each([
+  ['OK', [{ amount: 500, currency: 'usd' }], new Map([['usd', 500]])],
+  ['LOW', [{ amount: 499, currency: 'usd' }], new Map([['usd', 500]])],
+  ['OK', [{ amount: 0, currency: 'usd' }], new Map<string, number>()],
+  ['NEGATIVE', [{ amount: -1, currency: 'usd' }], new Map<string, number>()],
+  [
+    'NEGATIVE',
+    [
+      { amount: 900, currency: 'usd' },
+      { amount: -1, currency: 'eur' },
+    ],
+    new Map<string, number>(),
+  ],
+])('a balance is %s with %j available, when refunds and disputes took %j in a week', (state, available, outflow) => {
+  expect(balanceState({ available: available, pending: [] }, outflow)).toBe(state);
 });

@@ -30,7 +30,7 @@ type BookedType =
  * Asks for the account's books to be brought up to date; the importer does it, outside of this transaction. Many events ask for one import.
  * An event that finds it asked for already changes nothing, so that events of one tenant do not wait for each other.
  */
-export async function wantImport(em: EntityManager, accountId: AccountId): Promise<void> {
+async function wantImport(em: EntityManager, accountId: AccountId): Promise<void> {
   const [row] = await em.execute<{ asked: boolean }[]>(
     `select wanted_at is not null and coalesce(lease_until < now(), true) as asked from ledger_imports where stripe_account_id = ?`,
     [accountId],

@@ -5,6 +5,7 @@ import {
   type Filter,
   from,
   integer,
+  json,
   list,
   money,
   newestFirst,
@@ -16,7 +17,7 @@ import {
 } from '../../db/reads/model.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { paymentReads } from '../payments/payment.reads.js';
-import { LedgerEntry, LedgerTransaction } from './ledger.types.js';
+import { LedgerCheck, LedgerEntry, LedgerTransaction } from './ledger.types.js';
 
 /** What concerns a payment names its charge, also when it was booked before anybody here knew of the payment. */
 const ofPayment: Filter = {
@@ -72,3 +73,14 @@ export const ledgerEntryReads = readModel(LedgerEntry, {
 
 export const entriesField = { entries: list(() => ledgerEntryReads, { id: 'transaction_id' }, { limit: 10 }) };
 extendReads(ledgerTransactionReads, entriesField);
+
+export const ledgerCheckReads = readModel(LedgerCheck, {
+  table: 'ledger_checks',
+  fields: {
+    id: uuid<Uuid>(),
+    checkedAt: time(),
+    transactions: integer<number>(),
+    differences: json<LedgerCheck['differences']>(),
+  },
+  order: newestFirst('checkedAt', 'id'),
+});

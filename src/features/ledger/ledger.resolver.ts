@@ -5,8 +5,8 @@ import { type Connection, ForwardArgs } from '../../shared/connection.types.js';
 import { CurrencyScalar, DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
 import { tenantMembers } from '../tenants/roles.js';
 import { LedgerAccount } from './chart.js';
-import { ledgerEntryReads } from './ledger.reads.js';
-import { type LedgerEntry, LedgerEntryConnection } from './ledger.types.js';
+import { ledgerCheckReads, ledgerEntryReads } from './ledger.reads.js';
+import { LedgerCheck, type LedgerEntry, LedgerEntryConnection } from './ledger.types.js';
 
 /** What these resolvers need of the request. */
 export interface LedgerContext {
@@ -49,5 +49,15 @@ export class LedgerResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<LedgerEntry>> {
     return reads.connection(ledgerEntryReads, { page, where: { ...filter } }, info);
+  }
+
+  @Authorized(tenantMembers)
+  @Query(() => LedgerCheck, {
+    nullable: true,
+    description: 'What the last comparison of the books found; null before the first.',
+  })
+  async ledgerCheck(@Ctx() { reads }: LedgerContext, @Info() info: GraphQLResolveInfo): Promise<LedgerCheck | null> {
+    const [latest] = await reads.list(ledgerCheckReads, {}, info, 1);
+    return latest ?? null;
   }
 }

@@ -85,5 +85,41 @@ export class LedgerEntry {
   readonly transaction!: LedgerTransaction;
 }
 
+@ObjectType({ description: 'Something that is not as it must be.' })
+export class LedgerDifference {
+  @Field(() => String, {
+    description: 'The rule that is broken: `ZERO_SUM`, `STRIPE_BALANCE`, `PAYMENT_NET`, `BANK` …',
+  })
+  readonly what!: string;
+
+  @Field(() => String, { description: 'What it is about: a transaction, a payment, a payout or an account.' })
+  readonly subject!: string;
+
+  @Field(() => String, { description: 'The currency; empty where it is about no money.' })
+  readonly currency!: string;
+
+  @Field(() => SafeIntScalar, { description: 'What it must be, in minor units.' })
+  readonly expected!: number;
+
+  @Field(() => SafeIntScalar, { description: 'What it is.' })
+  readonly found!: number;
+}
+
+/** What the last comparison of the books found. */
+@ObjectType({ description: 'A comparison of the books with themselves, with the payments and with Stripe.' })
+export class LedgerCheck {
+  @Field(() => UUIDScalar, { description: 'Our id.' })
+  readonly id!: Uuid;
+
+  @Field(() => DateTimeScalar, { description: 'When it was made.' })
+  readonly checkedAt!: Date;
+
+  @Field(() => SafeIntScalar, { description: 'How many transactions the books had.' })
+  readonly transactions!: number;
+
+  @Field(() => [LedgerDifference], { description: 'What differs; none when all is well.' })
+  readonly differences!: LedgerDifference[];
+}
+
 export const LedgerEntryConnection = connectionOf('LedgerEntry', () => LedgerEntry);
 export const LedgerTransactionConnection = connectionOf('LedgerTransaction', () => LedgerTransaction);

@@ -4,6 +4,7 @@ import { newUuid } from '../../shared/uuid.js';
 import { type BookingReport } from '../../stripe/bookings.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { postingsOf } from './chart.js';
+import { type Difference, totalsOf } from './ledger-check.js';
 import { arrayOf } from './ledger-record.js';
 
 /**
@@ -65,4 +66,40 @@ async function postPage(em: EntityManager, livemode: boolean, page: readonly Boo
     );
   }
   return posted;
+}
+
+/**
+ * Compares the platform's books with its balance at Stripe, and with themselves.
+ * @returns what differs, after everything that Stripe has booked was posted
+ */
+export async function checkPlatformBooks(
+  database: Database,
+  stripe: Pick<StripeService, 'bookingsAfter' | 'retrieveBalance'>,
+): Promise<Difference[]> {
+  await importPlatformBookings(database, stripe);
+  for (let tries = 1; ; tries += 1) {
+    const atStripe = totalsOf(await stripe.retrieveBalance());
+    const rows = await database.worker((em) =>
+      em.execute<{ currency: string; at_stripe: string; total: string }[]>(
+        `select currency, coalesce(sum(amount) filter (where account = 'STRIPE_BALANCE'), 0) as at_stripe, sum(amount) as total
+         from platform_ledger_postings where livemode = ? group by 1`,
+        [database.livemode],
+      ),
+    );
+    const ours = new Map(rows.map(({ currency, at_stripe }) => [currency, Number(at_stripe)]));
+    const differences = [...new Set([...atStripe.keys(), ...ours.keys()])].map((currency) => ({
+      ...{ what: 'STRIPE_BALANCE', subject: 'platform', currency },
+      expected: atStripe.get(currency) ?? 0,
+      found: ours.get(currency) ?? 0,
+    }));
+    const sums = rows.map(({ currency, total }) => ({
+      ...{ what: 'ZERO_SUM', subject: 'platform', currency },
+      expected: 0,
+      found: Number(total),
+    }));
+    const broken = [...sums, ...differences].filter(({ expected, found }) => expected !== found);
+    if (broken.length === 0) return [];
+    const posted = await importPlatformBookings(database, stripe, tries === 2);
+    if ((tries >= 3 && posted === 0) || tries >= 10) return broken;
+  }
 }
