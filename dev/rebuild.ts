@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { entities } from '../mikro-orm.config.js';
 import { Database } from '../src/db/database.js';
 import { grantRuntimeRoles } from '../src/db/grants.js';
@@ -129,6 +129,8 @@ async function work(
 ): Promise<string[]> {
   const orm = createOrm({ url, entities });
   const database = new Database(orm, livemode);
+  // What failed the first time fails again, and need not be waited for.
+  const retry = { firstMs: 100, longestMs: 1_000, outageMs: 5_000, attempts: 3 };
   // Small batches: within one, the events of an object would be put in order again.
   const worker = new Worker({
     database,
@@ -139,6 +141,7 @@ async function work(
     logger,
     batchSize: 20,
     pollMs: 100,
+    retry,
   });
   worker.start();
   try {

@@ -15,7 +15,7 @@ interface DerivedTable {
  * What Stripe's events make of each table: the columns that follow from what Stripe said, and what the rows are told apart by. Neither our own ids nor
  * our own times are among them: a rebuilt row has others. Stamps of Stripe's are not either where only the latest of equals is kept.
  */
-export const derivedState: Readonly<Record<string, DerivedTable>> = {
+const derivedState: Readonly<Record<string, DerivedTable>> = {
   stripe_config: {
     key: 'stripe_account_id',
     columns: ['charges_enabled', 'payouts_enabled', 'details_submitted', 'country', 'default_currency', 'requirements'],

@@ -7,7 +7,7 @@ import { type AccountId } from '../stripe/types.js';
 // How a feature's rows are compared with what Stripe has. A feature exports its check; features/drift lists them all and runs them.
 
 /** What a value is on one side. Text, numbers and switches: nothing personal, because differences are kept. */
-export type DriftValue = string | number | boolean | null;
+type DriftValue = string | number | boolean | null;
 
 /**
  * - `MISSING_HERE`: Stripe has it, and we do not.
@@ -40,7 +40,7 @@ export interface DriftContext {
 }
 
 /** An object that was looked at in passing. */
-export interface Candidate {
+interface Candidate {
   readonly stripeId: string;
   /** It does not look the same; {@link DriftCheck.compare} will say. */
   readonly differs: boolean;

@@ -27,7 +27,7 @@ async function undergo(naive: string): Promise<{ lost: number; doubled: number }
   target.url = receiver.url;
   // Copies that overlap, which is when it matters whether an event is known.
   const sending = deliverAll(target, [...events, ...events.slice(0, 100)]);
-  for (let kill = 0; kill < 6; kill++) {
+  for (let kill = 0; kill < 4; kill++) {
     await sleep(30 + random() * 80);
     receiver.child.kill('SIGKILL');
     receiver = await victims.start({ NAIVE: naive });

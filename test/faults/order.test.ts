@@ -129,7 +129,7 @@ async function drained(): Promise<void> {
 test(
   `F4, F5, F8: whatever the order, a history ends in the state that Stripe has (seed ${seed})`,
   async () => {
-    const objects = dose(56, 2_000);
+    const objects = dose(40, 2_000);
     const { tenant, events } = await aHistory(objects);
     // A different order for each object, with copies, in one delivery: as many permutations as there are objects.
     const [order] = fc.sample(

@@ -45,7 +45,7 @@ const stored = async (eventId: string) =>
 /** Runs a command as a person would, on this app's database. */
 async function command(name: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const child = spawn(process.execPath, [join(root, `dist/dev/${name}.js`), ...args], {
-    env: { PATH: process.env.PATH, ...app.env },
+    env: { PATH: process.env.PATH, ...app.env, VERIFY_ADMIN_URL: app.db.adminUrl },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [out, err] = ['', ''];
@@ -180,15 +180,18 @@ test('how the events are doing is counted: what waits, since when, and what fail
 });
 
 test('the commands do at a terminal what their exit codes say', async () => {
-  const [replayDry, reconcile, misuse, types] = await Promise.all([
+  const [replayDry, reconcile, misuse, types, verify] = await Promise.all([
     command('events-replay', '--dry-run'),
     command('reconcile', '--tenant', tenant.id, '--days', '1'),
     command('reconcile', '--tenant', 'nobody'),
     command('events-replay', '--types'),
+    command('events-verify', '--seed', '7'),
   ]);
   expect([replayDry.code, replayDry.out]).toEqual([0, 'Nothing to queue.\n']);
   expect(reconcile.out).toMatch(/\d+ compared/);
   expect([0, 3]).toContain(reconcile.code);
   expect([misuse.code, misuse.err]).toEqual([2, expect.stringContaining('--tenant must be')]);
+  expect(verify.out).toMatch(/^seed 7\n[^]*\d+ events, \d+ rows: real [0-9a-f]{16}, rebuilt [0-9a-f]{16}\n$/);
+  expect([0, 3]).toContain(verify.code);
   expect(types.out).toMatch(/handled {2}payment_intent.succeeded/);
-});
+}, 60_000);

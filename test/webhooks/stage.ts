@@ -47,13 +47,21 @@ interface Options {
   readonly table?: EventHandlers;
   readonly clock?: Clock;
   readonly inbox?: Partial<InboxSettings>;
+  /** Another database than a fresh one of the test cluster's. */
+  readonly db?: TestDatabase;
   /** Leads the server to the database by another way. */
   readonly via?: (url: string) => Promise<string>;
 }
 
 /** The webhook route on a real port, in front of a database of its own. */
-export async function aStage({ table = {}, clock = systemClock, inbox: settings, via }: Options = {}): Promise<Stage> {
-  const db = await createTestDatabase();
+export async function aStage({
+  table = {},
+  clock = systemClock,
+  inbox: settings,
+  via,
+  ...given
+}: Options = {}): Promise<Stage> {
+  const db = given.db ?? (await createTestDatabase());
   const orm = createOrm({ url: db.url, entities: [] });
   const database = new Database(orm, false);
   const handlers = new HandlerIndex(table);

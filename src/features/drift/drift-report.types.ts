@@ -3,7 +3,7 @@ import { type DriftKind as Kind } from '../../jobs/drift.js';
 import { DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
 
-export enum DriftKind {
+enum DriftKind {
   MISSING_HERE = 'MISSING_HERE',
   MISSING_AT_STRIPE = 'MISSING_AT_STRIPE',
   DIFFERENT = 'DIFFERENT',
