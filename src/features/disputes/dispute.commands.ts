@@ -56,7 +56,7 @@ export const submitEvidence: CommandKind<SubmitEvidence, EvidencePlan, DisputeRe
       evidence[kind.toLowerCase()] = stripeFileId ?? (await upload(kind, filename!, content!));
     const dispute = await stripe.updateDispute(
       plan.stripeDisputeId,
-      { evidence: evidence as DisputeEvidence, submit: plan.submit, metadata: { [evidenceKey]: command.id } },
+      { evidence: evidence, submit: plan.submit, metadata: { [evidenceKey]: command.id } },
       { key },
     );
     return disputeReport(dispute);

@@ -10,10 +10,7 @@ const DisputeEvidenceFileKind = Object.fromEntries(files.map((kind) => [kind, ki
 registerEnumType(DisputeEvidenceFileKind, {
   name: 'DisputeEvidenceFileKind',
   description: 'What a file of evidence is.',
-  valuesConfig: Object.fromEntries(files.map((kind) => [kind, { description: evidenceFiles[kind] }])) as Record<
-    EvidenceFile,
-    { description: string }
-  >,
+  valuesConfig: Object.fromEntries(files.map((kind) => [kind, { description: evidenceFiles[kind] }])),
 });
 
 @InputType({ description: 'A file of evidence: one that Stripe has already, or a small one that is sent along.' })

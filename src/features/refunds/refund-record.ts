@@ -114,5 +114,5 @@ async function adopt(
      values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (tenant_id, stripe_refund_id) do nothing`,
     [tenantOf(em), livemodeOf(em), paymentId, accountId, id, chargeId, amount, currency, created],
   );
-  return em.findOneOrFail(Refund, { stripeRefundId: id as RefundId }, lock);
+  return em.findOneOrFail(Refund, { stripeRefundId: id }, lock);
 }
