@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/node_modules/', '.local/', 'docs/api/', 'sandbox/schemas/', 'bench/'] },
+  { ignores: ['**/dist/', '**/node_modules/', '.local/', 'docs/api/', 'sandbox/schemas/', 'bench/', 'examples/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

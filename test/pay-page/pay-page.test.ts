@@ -127,7 +127,7 @@ test('withdrawn invoices, and tenants that cannot take payments, say so', async 
   await app.db.query(`update invoices set status = 'VOID' where id = $1`, [gone.invoiceId]);
   expect(await statusOf(gone.url)).toMatchObject({ state: 'void' });
   const early = await aLinkedInvoice(app);
-  await app.db.query(`update stripe_config set charges_enabled = false where tenant_id = $1`, [early.tenant.id]);
+  await app.db.query(`update stripe_config set disconnected_at = now() where tenant_id = $1`, [early.tenant.id]);
   expect(await statusOf(early.url)).toMatchObject({ state: 'not-ready' });
   const refused = await begin(early.url);
   expect([refused.status, await refused.json()]).toEqual([409, { state: 'not-ready' }]);
