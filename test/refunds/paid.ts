@@ -41,7 +41,7 @@ export async function aPaidInvoice(app: TestApp, { method = 'pm_card_visa', feeP
 }
 
 /** What Stripe.js does in the payer's browser. */
-export async function confirmInBrowser(app: TestApp, accountId: string, clientSecret: string, method: string) {
+async function confirmInBrowser(app: TestApp, accountId: string, clientSecret: string, method: string) {
   const [intent] = clientSecret.split('_secret_');
   return app.sandbox.api('POST', `/v1/payment_intents/${intent}/confirm`, {
     account: accountId,

@@ -20,7 +20,7 @@ import {
 import { type RefundReason } from './refund-state.js';
 
 /** What a client can give as a reason; the other one is Stripe's own. */
-export type ClientRefundReason = Exclude<RefundReason, RefundReason.EXPIRED_UNCAPTURED_CHARGE>;
+type ClientRefundReason = Exclude<RefundReason, RefundReason.EXPIRED_UNCAPTURED_CHARGE>;
 
 export interface RefundPayment {
   readonly paymentId: Uuid;
