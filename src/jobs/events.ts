@@ -1,4 +1,5 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
+import { type TenantRows } from '../db/many-tenants.js';
 import { type Uuid } from '../shared/uuid.js';
 import { type AccountStripe } from '../stripe/account-stripe.js';
 import { type StripeService } from '../stripe/stripe.service.js';
@@ -36,6 +37,15 @@ type ThinType = `v1.${string}` | `v2.${string}`;
 
 /** `fetch`: what is known cannot be put in order, or there is no payload; read the object from Stripe and apply that. */
 type Applied = 'done' | 'fetch';
+
+/** `single`: not in a crowd; give it to `apply`. */
+export type AppliedMany = Applied | 'single';
+
+/** One of the events that are applied together. */
+export interface Reported<Event> {
+  readonly event: Event;
+  readonly context: EventContext;
+}
 
 /** Where an event comes from. Everything here is from the signed envelope, none of it from the payload's object. */
 export interface EventContext {
@@ -90,6 +100,15 @@ export interface EventHandler<Event, Report extends NonNullable<unknown> = NonNu
    * @param fetched null until `load` was called
    */
   apply(em: EntityManager, event: Event, context: EventContext, fetched: Report | null): Promise<Applied>;
+
+  /**
+   * The same as `apply` for many events of one tenant at once, where events come in crowds: loads what they need in a few statements, decides
+   * by the same rules, and writes what changed. The rows must end as if `apply` had been called for one after the other. It shares its
+   * transaction with other tenants, and is asked only where an event has no other handler. Handlers that change the same rows share one function.
+   * @param events in order
+   * @returns what became of each; of one object's events, none may be done after one that is not
+   */
+  applyMany?(this: void, rows: TenantRows, events: readonly Reported<Event>[]): Promise<readonly AppliedMany[]>;
 
   /** Reads the object from Stripe. No transaction is open. Needed where `apply` can answer `fetch`. That there is no object is a report, too. */
   load?(event: Event, context: LoadContext): Promise<Report>;

@@ -4,6 +4,9 @@ import { isExpected } from './event-types.js';
 /** A handler once its event is known to be of its type; which event that is the table's key has said. */
 export type AnyHandler = EventHandler<unknown>;
 
+/** What takes many events at once. */
+export type ApplyMany = NonNullable<AnyHandler['applyMany']>;
+
 /** All features' handlers by event type. */
 export class HandlerIndex {
   private readonly byType = new Map<string, AnyHandler[]>();
@@ -35,6 +38,12 @@ export class HandlerIndex {
   /** Every handler of this type, in order. Two features may want one event; neither replaces the other. */
   of(type: string): readonly AnyHandler[] {
     return this.byType.get(type) ?? [];
+  }
+
+  /** What takes many events of this type at once; null when they have to be applied one by one. */
+  manyOf(type: string): ApplyMany | null {
+    const [handler, ...others] = this.of(type);
+    return others.length === 0 && handler && !handler.exclusive ? (handler.applyMany ?? null) : null;
   }
 
   /** Whose order the event is kept in, when a handler says so. A payload that it cannot read is no reason not to store the event. */

@@ -8,7 +8,7 @@ import { storable, storeStatement, type StoredCounts } from './inbox-sql.js';
 export interface InboxSettings {
   /** Connection string of the runtime role. */
   readonly url: string;
-  /** Inserts under way at the same time: 2. While one waits for the disk the next is being read. */
+  /** Inserts under way at the same time: 1. More of them make them smaller, and a row costs the less the more come with it. */
   readonly connections?: number;
   /** Events in one insert: 128. */
   readonly batchSize?: number;
@@ -45,7 +45,7 @@ export class Inbox {
   private readonly idle: (() => void)[] = [];
 
   constructor(private readonly settings: InboxSettings) {
-    this.connections = settings.connections ?? 2;
+    this.connections = settings.connections ?? 1;
     this.batchSize = settings.batchSize ?? 128;
     this.capacity = settings.capacity ?? 2_000;
     const timeoutMs = settings.timeoutMs ?? 4_000;

@@ -199,7 +199,8 @@ export class Processor {
   }
 }
 
-function contextOf(event: TenantEvent): EventContext {
+/** What its envelope says, as handlers see it. */
+export function contextOf(event: TenantEvent): EventContext {
   return {
     tenantId: event.tenantId,
     accountId: event.accountId,

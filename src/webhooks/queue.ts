@@ -1,5 +1,6 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import pg from 'pg';
+import { type ManyTenantsTransaction } from '../db/many-tenants.js';
 import { type Logger } from '../shared/logger.js';
 import { newUuid, type Uuid } from '../shared/uuid.js';
 import { type AccountId, type EventId, type StripeEvent, type ThinNotification } from '../stripe/types.js';
@@ -209,6 +210,28 @@ export async function settle(em: EntityManager, token: Uuid, ids: readonly Uuid[
   const settled = await em.execute<unknown[]>(`${settleStatement(token, ids, 'PROCESSED')} returning e.id`);
   if (settled.length !== ids.length) throw new LeaseLost(`${ids.length - settled.length} events were taken over.`);
 }
+
+/** The same in a transaction of many tenants. */
+export async function settleMany(
+  transaction: ManyTenantsTransaction,
+  token: Uuid,
+  ids: readonly Uuid[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  const settled = await transaction.asWorker<number>(settleManyStatement, ids, token);
+  if (settled !== ids.length) throw new LeaseLost(`${ids.length - settled} events were taken over.`);
+}
+
+const settleManyStatement = `with settled as (
+  delete from stripe_webhook_queue where event_id = any($1) and lease_token = $2
+  returning event_id, stripe_created_at
+), marked as (
+  update stripe_webhook_events e set status = 'PROCESSED', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null,
+    awaits_handler = false
+  from settled where e.id = settled.event_id and e.stripe_created_at = settled.stripe_created_at
+  returning e.id
+)
+select count(*) from marked`;
 
 function settleStatement(
   token: Uuid,

@@ -24,6 +24,25 @@ async function apply(em, event, context, fetched) {
   return 'done';
 }
 
+/** Half of the objects are done in a crowd, the others one by one. */
+async function applyMany(rows, events) {
+  const outcomes = [];
+  for (const { event } of events) {
+    const { id } = event.data.object;
+    const outcome = id.startsWith('pi_fetched') ? 'fetch' : id.charCodeAt(id.length - 1) % 2 ? 'single' : 'done';
+    outcomes.push(outcome);
+    if (outcome !== 'done') continue;
+    if (id.startsWith('pi_killer')) process.kill(process.pid, 'SIGKILL');
+    if (pauseMs !== '0') await rows.ask(`select to_json(pg_sleep($1::float8 / 1000)::text)`, pauseMs);
+    rows.tell(
+      `insert into audit_log (tenant_id, livemode, actor, action, subject_type, subject_id) values ($1, false, 'stripe', 'note', 'event', $2)`,
+      rows.tenantId,
+      event.id,
+    );
+  }
+  return outcomes;
+}
+
 const stripe = new StripeService({
   secretKey: 'sk_test_local_webhooks',
   publishableKey: 'pk_test_local_webhooks',
@@ -35,7 +54,12 @@ const settings = {
   database,
   stripe,
   handlers: new HandlerIndex({
-    'payment_intent.succeeded': { apply, load: () => Promise.resolve('report'), version: () => Promise.resolve(null) },
+    'payment_intent.succeeded': {
+      apply,
+      applyMany,
+      load: () => Promise.resolve('report'),
+      version: () => Promise.resolve(null),
+    },
   }),
   secrets: { snapshot: ['whsec_test_local_one'], thin: [] },
   url,

@@ -10,8 +10,8 @@ import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
 import { type CycleInvoice } from '../invoices/invoice-record.js';
 import { StripeInvoice } from '../invoices/stripe-invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
+import { isSameShare, settledAt, type Share, shareOf, sumsOf } from './invoice-share.js';
 import { Payment } from './payment.entity.js';
-import { PaymentStatus } from './payment-state.js';
 import { cancelSuperseded } from './superseded.js';
 
 // The one place where what Stripe says of a payment becomes rows: the answers to our own calls, webhooks and look-ups all end here.
@@ -43,10 +43,10 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
     (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.id, source.accountId));
   // An intent that is made just as its invoice is paid is one too many, as well.
-  const before = payment.stripePaymentIntentId && invoiceShare(payment);
+  const before = payment.stripePaymentIntentId ? shareOf(payment) : null;
   const order = payment.applyIntent(report, source.asOf, source.fetched);
   if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
-  if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
+  if (!before || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, source.asOf);
   return order;
 }
 
@@ -61,10 +61,10 @@ export async function recordCharge(em: EntityManager, report: ChargeReport, sour
   const payment =
     (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.paymentIntentId, source.accountId));
-  if (report.balanceTransactionId && !report.balance && !payment.isBooked) return 'unclear';
-  const before = invoiceShare(payment);
+  if (payment.lacksBooking(report)) return 'unclear';
+  const before = shareOf(payment);
   const order = payment.applyCharge(report, source.asOf, source.fetched);
-  if (invoiceShare(payment) !== before) await followInvoice(em, payment, source.asOf);
+  if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, source.asOf);
   return order;
 }
 
@@ -95,7 +95,7 @@ export async function linkToInvoice(
 /** Says how far the invoice of a cycle is paid, by its payments as they are. Its row is locked by the caller. */
 export async function followCycle(em: EntityManager, { invoice, cycle }: CycleInvoice): Promise<void> {
   await em.flush();
-  invoice.followCycle((await paymentsOf(em, invoice.id)).sums, cycle.attempts);
+  invoice.followCycle(sumsOf(await sharesOf(em, invoice.id)), cycle.attempts);
 }
 
 /**
@@ -199,11 +199,6 @@ async function linkMethod(
   if (method) payment.paymentMethodId = method.id;
 }
 
-/** All of a payment that its invoice depends on. */
-function invoiceShare({ status, amountReceived, amountRefunded, succeededAt }: Payment): string {
-  return `${status} ${amountReceived} ${amountRefunded} ${succeededAt?.getTime()}`;
-}
-
 /** Adds up the payments of an invoice, while nobody else can. */
 async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Date): Promise<void> {
   if (invoiceId === null) return;
@@ -214,48 +209,28 @@ async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Da
     if (cycle) return followCycle(em, { invoice, cycle });
   }
   await em.flush();
-  const { payments, sums } = await paymentsOf(em, invoiceId);
-  invoice.follow(sums, settledAt(payments, invoice.totalMinor) ?? asOf);
+  const payments = await sharesOf(em, invoiceId);
+  invoice.follow(sumsOf(payments), settledAt(payments, invoice.totalMinor) ?? asOf);
   if (invoice.status === InvoiceStatus.PAID) await cancelSuperseded(em, invoiceId);
 }
 
-/** All payments of an invoice, and what they amount to. */
-async function paymentsOf(em: EntityManager, invoiceId: number) {
-  const rows = await em.execute<Share[]>(
+/** All payments of an invoice, in the order in which they were asked for. */
+async function sharesOf(em: EntityManager, invoiceId: number): Promise<Share[]> {
+  const rows = await em.execute<ShareRow[]>(
     'select status, amount_received, amount_refunded, succeeded_at from payments where invoice_id = ? order by created_at, id',
     [invoiceId],
   );
-  const payments = rows.map((row) => ({
+  return rows.map((row) => ({
     status: row.status,
     received: Number(row.amount_received),
     refunded: Number(row.amount_refunded),
     succeededAt: row.succeeded_at === null ? null : new Date(row.succeeded_at),
   }));
-  const total = (amounts: number[]) => amounts.reduce((sum, amount) => sum + amount, 0);
-  const last = payments.findLast(({ status }) => status !== PaymentStatus.CANCELED)?.status;
-  const sums = {
-    received: total(payments.map(({ received }) => received)),
-    refunded: total(payments.map(({ refunded }) => refunded)),
-    processing: payments.some(({ status }) => status === PaymentStatus.PROCESSING),
-    lastFailed: last === PaymentStatus.FAILED,
-    waiting: last === PaymentStatus.ACTION_REQUIRED,
-  };
-  return { payments, sums };
 }
 
-interface Share {
-  readonly status: PaymentStatus;
+interface ShareRow {
+  readonly status: Share['status'];
   readonly amount_received: string | number;
   readonly amount_refunded: string | number;
   readonly succeeded_at: string | Date | null;
-}
-
-/** When the payment came in that made the total full. */
-function settledAt(
-  payments: readonly { readonly received: number; readonly succeededAt: Date | null }[],
-  total: number,
-): Date | null {
-  const inOrder = payments.filter(({ received }) => received > 0).sort((a, b) => +a.succeededAt! - +b.succeededAt!);
-  let sum = 0;
-  return inOrder.find(({ received }) => (sum += received) >= total)?.succeededAt ?? null;
 }

@@ -267,6 +267,11 @@ export class Payment extends ModeRow {
     return order;
   }
 
+  /** Whether a report says that Stripe has booked it and not how, so that the booking has to be fetched. */
+  lacksBooking({ balanceTransactionId, balance }: ChargeReport): boolean {
+    return balanceTransactionId !== null && !balance && !this.isBooked;
+  }
+
   /** Whether Stripe has booked it, so that its fees are known. */
   get isBooked(): boolean {
     return this.netMinor !== null;

@@ -1,6 +1,14 @@
-import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
+import { type TenantRows } from '../../db/many-tenants.js';
+import {
+  type AppliedMany,
+  type EventHandler,
+  type EventHandlers,
+  type EventOf,
+  type Reported,
+} from '../../jobs/events.js';
 import { chargeReport, type ChargeReport, intentReport, type IntentReport } from '../../stripe/reports.js';
 import { type ChargeId, idOf, type PaymentIntentId } from '../../stripe/types.js';
+import { recordMany } from './payment-crowd.js';
 import { paymentVersion, recordCharge, recordIntent } from './payment-record.js';
 
 type IntentEvent = EventOf<
@@ -22,6 +30,8 @@ const intentChanged: EventHandler<IntentEvent, IntentReport> = {
     return order === 'unclear' ? 'fetch' : 'done';
   },
 
+  applyMany,
+
   version: (em, { data }, { accountId }) => paymentVersion(em, { intentId: data.object.id, accountId }),
   load: async ({ data }, { stripe }) =>
     intentReport(await stripe.retrievePaymentIntent(data.object.id as PaymentIntentId)),
@@ -42,10 +52,22 @@ const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
     return order === 'unclear' && fetched === null ? 'fetch' : 'done';
   },
 
+  applyMany,
+
   version: (em, { data }, { accountId }) =>
     paymentVersion(em, { intentId: idOf(data.object.payment_intent), accountId }),
   load: async ({ data }, { stripe }) => chargeReport(await stripe.retrieveCharge(data.object.id as ChargeId)),
 };
+
+/** One for both, because both change one payment. */
+function applyMany(rows: TenantRows, events: readonly Reported<IntentEvent | ChargeEvent>[]): Promise<AppliedMany[]> {
+  const reports = events.map(({ event: { data }, context: { accountId, created: asOf } }) => ({
+    report: data.object.object === 'charge' ? chargeReport(data.object) : intentReport(data.object),
+    accountId,
+    asOf,
+  }));
+  return recordMany(rows, reports);
+}
 
 export const paymentEvents = {
   'payment_intent.created': intentChanged,

@@ -19,12 +19,14 @@ export const cancelKind = 'payments.cancel';
 
 /**
  * Gives up what is still open of an invoice that is paid: a payer who has another tab open must not pay it again. Carried out by recovery;
- * who is quicker than that has paid twice, and it shows. Money that is held or on its way is left to people.
+ * who is quicker than that has paid twice, and it shows. Money that is held or on its way is left to people, and what came in is not open, also
+ * where its charge was heard of before its intent.
  */
 export async function cancelSuperseded(em: EntityManager, invoiceId: number): Promise<void> {
   const open = await em.execute<{ id: Uuid; intent: PaymentIntentId; account: AccountId }[]>(
     `select id, stripe_payment_intent_id as intent, stripe_account_id as account from payments
-     where invoice_id = ? and status in ('PENDING', 'ACTION_REQUIRED', 'FAILED') and stripe_payment_intent_id is not null`,
+     where invoice_id = ? and status in ('PENDING', 'ACTION_REQUIRED', 'FAILED') and amount_received = 0
+       and stripe_payment_intent_id is not null`,
     [invoiceId],
   );
   for (const { id, intent, account } of open) {

@@ -1,0 +1,108 @@
+import { type Duplex } from 'node:stream';
+import type pg from 'pg';
+import { type Connection, type Submittable } from 'pg';
+
+/** A statement with its values as PostgreSQL reads them. */
+export interface Step {
+  readonly sql: string;
+  readonly values: readonly (string | null)[];
+  /** Rows, each a list of columns as text. */
+  readonly resolve?: (rows: (string | null)[][]) => void;
+}
+
+/** What is prepared on a connection, by statement. */
+const namesOf = new WeakMap<pg.ClientBase, Map<string, string>>();
+let names = 0;
+
+/**
+ * Sends statements as one message and waits for all their answers: one round trip. Each is prepared on its connection the first time. After one
+ * that fails PostgreSQL skips the others.
+ * @param timeoutMs silence after which the connection is given up
+ * @throws pg.DatabaseError of the first that failed, or the connection's own error
+ */
+export function send(client: pg.ClientBase, steps: readonly Step[], timeoutMs: number): Promise<void> {
+  const known = namesOf.get(client) ?? new Map<string, string>();
+  namesOf.set(client, known);
+  return new Promise((resolve, reject) => {
+    const message = new Message(steps, known, (error) => (clearTimeout(timer), error ? reject(error) : resolve()));
+    const timer = setTimeout(() => message.abandon(), timeoutMs);
+    client.query(message);
+  });
+}
+
+/** As one thing in the queue of `pg`: statements and one Sync, which PostgreSQL answers exactly once. */
+class Message implements Submittable {
+  private at = 0;
+  private rows: (string | null)[][] = [];
+  private readonly fresh: string[] = [];
+  private stream: Duplex | null = null;
+  private isOver = false;
+
+  constructor(
+    private readonly steps: readonly Step[],
+    private readonly known: Map<string, string>,
+    private readonly done: (error: Error | null) => void,
+  ) {}
+
+  submit(connection: Connection): void {
+    const wire = connection as unknown as Wire;
+    this.stream = wire.stream;
+    wire.stream.cork();
+    for (const { sql, values } of this.steps) {
+      let name = this.known.get(sql);
+      if (!name) {
+        name = `m${++names}`;
+        this.known.set(sql, name);
+        this.fresh.push(sql);
+        wire.parse({ name, text: sql, types: [] });
+      }
+      wire.bind({ portal: '', statement: name, values });
+      wire.execute(everything);
+    }
+    wire.sync();
+    wire.stream.uncork();
+  }
+
+  /** Nobody answers. The connection is of no use any more. */
+  abandon(): void {
+    const error = new Error('Query read timeout');
+    this.stream?.destroy(error);
+    this.end(error);
+  }
+
+  handleDataRow({ fields }: { readonly fields: (string | null)[] }): void {
+    this.rows.push(fields);
+  }
+
+  handleCommandComplete(): void {
+    this.steps[this.at++]?.resolve?.(this.rows);
+    this.rows = [];
+  }
+
+  handleError(error: Error): void {
+    // Whether they were prepared before it failed nobody knows: next time they get other names.
+    for (const sql of this.fresh) this.known.delete(sql);
+    this.end(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.end(null);
+  }
+
+  private end(error: Error | null): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.done(error);
+  }
+}
+
+/** What a message needs of pg's connection. */
+interface Wire {
+  readonly stream: Duplex;
+  parse(message: { name: string; text: string; types: [] }): void;
+  bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
+  execute(message: { portal: string; rows: number }): void;
+  sync(): void;
+}
+
+const everything = { portal: '', rows: 0 };
