@@ -76,6 +76,11 @@ export class AccountBilling {
     return subscriptions.retrieveSubscription(this.via, id);
   }
 
+  /** {@link subscriptions.listSubscriptions} */
+  listSubscriptions(since: Date): AsyncGenerator<ids.Subscription> {
+    return subscriptions.listSubscriptions(this.via, since);
+  }
+
   /** {@link subscriptions.findSubscription} */
   findSubscription(lookup: Lookup & { readonly customerId?: ids.CustomerId }): Promise<ids.Subscription | null> {
     return subscriptions.findSubscription(this.via, lookup);

@@ -113,6 +113,13 @@ export function retrieveSubscription(via: Connection, id: SubscriptionId): Promi
   return via.read({ ...expected, echo: { id } }, (options) => via.sdk.subscriptions.retrieve(id, { expand }, options));
 }
 
+/** Every subscription that was made since, newest first, whatever its status. */
+export function listSubscriptions(via: Connection, since: Date): AsyncGenerator<Subscription> {
+  return pagesOf<Subscription>(via, since, (page, options) =>
+    via.sdk.subscriptions.list({ ...page, status: 'all' }, options),
+  );
+}
+
 /** The subscription that carries this metadata, whatever its status; null when it is certain that there is none made since. */
 export function findSubscription(
   via: Connection,

@@ -154,6 +154,43 @@ test('payment methods are compared: added, and taken away', async () => {
   expect((await drift().run({ dryRun: true, days: 7 })).differences).toEqual([]);
 });
 
+test('a subscription that changed without anybody telling us is noticed, and put right', async () => {
+  const account = tenant.accountId;
+  const call = <T = { id: string }>(path: string, form: Record<string, string> = {}, method = 'POST') =>
+    app.sandbox.api<T>(method, path, { account, form });
+  const customer = await aCustomer(app.db, { tenantId: tenant.id });
+  const { id: cus } = await call('/v1/customers', { name: 'Payer' });
+  await app.db.query(
+    'insert into stripe_customers (tenant_id, livemode, customer_id, stripe_account_id, stripe_customer_id) values ($1, false, $2, $3, $4)',
+    [tenant.id, customer.id, account, cus],
+  );
+  const { id: product } = await call('/v1/products', { name: 'Seats' });
+  const price = { unit_amount: '700', currency: 'usd', 'recurring[interval]': 'month', product };
+  const { id: priceId } = await call('/v1/prices', price);
+  let id = '';
+  await dropped(async () => {
+    const terms = {
+      customer: cus,
+      'items[0][price]': priceId,
+      'items[0][quantity]': '3',
+      payment_behavior: 'default_incomplete',
+    };
+    ({ id } = await call('/v1/subscriptions', terms));
+    await sleep(100);
+  });
+  const found = await drift().run({ dryRun: false, days: 7 });
+  expect(found.differences).toContainEqual(
+    expect.objectContaining({ object: 'subscription', stripeId: id, kind: 'MISSING_HERE', repaired: true }),
+  );
+  await dropped(() => call(`/v1/subscriptions/${id}`, {}, 'DELETE'));
+  const ended = await drift().run({ dryRun: false, days: 7 });
+  expect(ended.differences).toContainEqual(
+    expect.objectContaining({ object: 'subscription', stripeId: id, field: 'status', repaired: true }),
+  );
+  const left = await drift().run({ dryRun: true, days: 7 });
+  expect(left.differences.filter(({ object }) => object === 'subscription')).toEqual([]);
+});
+
 test('an account that changed, or was disconnected, without anybody telling us is noticed', async () => {
   await sleep(600);
   await until(

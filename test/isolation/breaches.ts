@@ -27,6 +27,7 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   invoice_numbers: ['app_readonly'],
   payments: ['app_platform', 'app_readonly'],
   refunds: ['app_readonly'],
+  drift_reports: ['app_readonly'],
   disputes: ['app_worker', 'app_readonly'],
   ledger_transactions: ['app_platform', 'app_readonly'],
   ledger_postings: ['app_platform', 'app_readonly'],

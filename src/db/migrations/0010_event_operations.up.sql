@@ -67,7 +67,7 @@ create policy tenant_isolation on drift_reports to app_tenant
     and livemode = nullif(current_setting('app.livemode', true), '')::boolean)
   with check (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
     and livemode = nullif(current_setting('app.livemode', true), '')::boolean);
-create policy platform_read on drift_reports for select to app_platform, app_readonly using (true);
-grant select, insert, update, delete on drift_reports to app_tenant;
-grant select (tenant_id, id, livemode, started_at, finished_at, examined, difference_count, repaired_count, is_complete) on drift_reports to app_platform;
+create policy platform_read on drift_reports for select to app_readonly using (true);
+-- Reports stay: one a day of each tenant is little.
+grant select, insert, update on drift_reports to app_tenant;
 grant select on drift_reports to app_readonly;

@@ -14,8 +14,6 @@ interface Begun {
   readonly since: Date;
 }
 
-/** Reports that are kept of each tenant. */
-const kept = 100;
 const mostDifferences = 1_000;
 
 /** @returns null while another comparison of the tenant runs; one that has not ended after a quarter of an hour was killed */
@@ -30,7 +28,7 @@ export async function beginReport(em: EntityManager, { accountId, actor, dryRun,
   return rows[0]?.id ?? null;
 }
 
-/** Writes down what came of it, and forgets the oldest reports. */
+/** Writes down what came of it. */
 export async function endReport(em: EntityManager, id: Uuid, { examined, differences, problem }: Found): Promise<void> {
   await em.execute(
     `update drift_reports set finished_at = now(), examined = ?, difference_count = ?, repaired_count = ?, is_complete = ?, problem = ?,
@@ -44,10 +42,6 @@ export async function endReport(em: EntityManager, id: Uuid, { examined, differe
       JSON.stringify(differences.slice(0, mostDifferences)),
       id,
     ],
-  );
-  await em.execute(
-    'delete from drift_reports where id < (select id from drift_reports order by id desc offset ? limit 1)',
-    [kept],
   );
 }
 
