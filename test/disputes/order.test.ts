@@ -4,6 +4,7 @@ import { paymentEvents } from '../../src/features/payments/payment.events.js';
 import { refundEvents } from '../../src/features/refunds/refund.events.js';
 import { type EventContext, type EventHandler } from '../../src/jobs/events.js';
 import { type StripeEvent } from '../../src/stripe/types.js';
+import { Commands } from '../../src/jobs/commands/commands.js';
 import { aRequest, createWorld, type Facts, type TestTenant, type World } from '../payments/support/world.js';
 import { until } from '../support/until.js';
 
@@ -28,7 +29,10 @@ async function hear({ id, accountId, db }: TestTenant, event: StripeEvent): Prom
   const stripe = world.stripe.forAccount(accountId);
   for (const handler of tables.flatMap((table) => table[event.type] ?? [])) {
     if ((await db.transaction((em) => handler.apply(em, event, context, null))) === 'done') continue;
-    const fetched = await handler.load!(event, { ...context, stripe, platform: world.stripe });
+    const fetched = await handler.load!(event, {
+      ...{ ...context, stripe, platform: world.stripe },
+      commands: new Commands(db, world.stripe),
+    });
     await db.transaction((em) => handler.apply(em, event, context, fetched));
   }
 }
