@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.dispose()));
 });
-afterAll(() => app.stop());
+afterAll(() => app?.stop());
 
 const live = (...args: Parameters<typeof aLiveClient>) => {
   const client = aLiveClient(...args);

@@ -149,6 +149,29 @@ test('what is removed is the default no more, and cannot be chosen again', async
   );
 });
 
+test('the only method of a running subscription stays, unless it is forced away', async () => {
+  const [first, second] = [await attach(), await attach('pm_card_mastercard')];
+  await world.db.query(
+    `insert into stripe_subscriptions (tenant_id, livemode, customer_id, stripe_account_id, stripe_subscription_id, status, unit_amount, currency, billing_interval)
+       values ($1, false, $2, $3, 'sub_running', 'ACTIVE', 1000, 'usd', 'MONTH')`,
+    [tenant.id, customerId, tenant.accountId],
+  );
+  const detach = (paymentMethodId: typeof first, force = false) =>
+    tenant.methods.detachPaymentMethod({ paymentMethodId, force, idempotencyKey: null });
+  const both = await Promise.allSettled([detach(first), detach(second)]);
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  const left = both[0].status === 'rejected' ? first : second;
+  await expect(detach(left)).rejects.toMatchObject({
+    code: 'INVALID_STATE',
+    details: { field: 'input.paymentMethodId' },
+  });
+  const expired = await attach('pm_card_amex');
+  await world.db.query(`update payment_methods set exp_year = 2020 where id = $1`, [expired]);
+  await expect(detach(left)).rejects.toMatchObject({ code: 'INVALID_STATE' });
+  await detach(left, true);
+  expect((await rows()).filter(({ status }) => status === 'DETACHED')).toHaveLength(2);
+});
+
 test('a setup can be repeated under its key, and its secret is never stored', async () => {
   const request = { customerId, idempotencyKey: 'setup' };
   const first = await tenant.methods.createSetupIntent(request);

@@ -1,6 +1,7 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { type Command } from '../../jobs/commands/command.entity.js';
 import { type AnyCommandKind, type CommandKind, type Running } from '../../jobs/commands/kind.js';
+import { systemClock } from '../../shared/clock.js';
 import { AppError, notFound } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { paymentMethodReport, type PaymentMethodReport } from '../../stripe/reports.js';
@@ -15,7 +16,9 @@ import { audit } from '../audit/audit.js';
 import { Customer } from '../customers/customer.entity.js';
 import { createStripeCustomer, knownStripeCustomer, withStripeCustomer } from '../customers/stripe-customer.js';
 import { connectedAccount } from '../onboarding/connected-account.js';
-import { PaymentMethod } from './payment-method.entity.js';
+import { StripeSubscription } from '../subscriptions/subscription.entity.js';
+import { SubscriptionStatus } from '../subscriptions/subscription-state.js';
+import { methodStatusAt, PaymentMethod, PaymentMethodStatus } from './payment-method.entity.js';
 import { lockDefaults, lockMethod, makeDefault, recordDetached, recordMethod } from './payment-method-record.js';
 
 /** Whose the method is to be. */
@@ -133,12 +136,28 @@ export const defaultMethod: CommandKind<{ paymentMethodId: Uuid }, MethodPlan, o
   reject: () => Promise.resolve(),
 };
 
+export interface DetachMethod {
+  readonly paymentMethodId: Uuid;
+  /** Even when a running subscription is left with nothing to be paid with. */
+  readonly force: boolean;
+}
+
+const detachName = 'payment-methods.detach';
+
 /** Takes a method from its customer for good. */
-export const detachMethod: CommandKind<{ paymentMethodId: Uuid }, MethodPlan, PaymentMethodReport> = {
-  name: 'payment-methods.detach',
+export const detachMethod: CommandKind<DetachMethod, MethodPlan, PaymentMethodReport> = {
+  name: detachName,
   // It is sent again only after a look that found it attached.
   isRepeatable: true,
-  prepare: (em, { paymentMethodId }, command) => planFor(em, paymentMethodId, command, 'payment-method.detach'),
+
+  async prepare(em, { paymentMethodId, force }, command) {
+    const method = await em.findOne(PaymentMethod, { id: paymentMethodId }, { disableIdentityMap: true });
+    // Two removals at once must not each count on the other's method.
+    if (method) await lockDefaults(em, method.customerId);
+    const plan = await planFor(em, paymentMethodId, command, 'payment-method.detach');
+    if (!force) await requireAnother(em, plan.customerId, paymentMethodId);
+    return plan;
+  },
 
   async send({ stripe, plan }, key) {
     return paymentMethodReport(await stripe.detachPaymentMethod(plan.stripePaymentMethodId, { key }));
@@ -182,6 +201,30 @@ function forOwnerOf<T>(
   const { customerId, stripeCustomerId: known } = plan;
   const accountId = command.stripeAccountId as AccountId;
   return withStripeCustomer(commands, { customerId, accountId, known, actor: command.actor }, key, ask);
+}
+
+/** Whoever is charged again and again keeps something to be charged on. @throws AppError INVALID_STATE */
+async function requireAnother(em: EntityManager, customerId: number, id: Uuid): Promise<void> {
+  const running = { $in: [SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE] };
+  if (!(await em.findOne(StripeSubscription, { customerId, status: running }))) return;
+  const others = await em.find(PaymentMethod, { customerId, id: { $ne: id }, status: PaymentMethodStatus.ACTIVE });
+  // Those that are being removed are as good as gone.
+  const leaving = await em.execute<{ id: string }[]>(
+    `select subject_id as id from commands where kind = ? and state in ('PENDING', 'UNKNOWN')`,
+    [detachName],
+  );
+  const gone = new Set(leaving.map(({ id }) => id));
+  const now = systemClock.now();
+  const isUsable = (method: PaymentMethod) =>
+    !gone.has(method.id) && methodStatusAt(method, now) === PaymentMethodStatus.ACTIVE;
+  if (!others.some(isUsable))
+    throw new AppError(
+      'INVALID_STATE',
+      'A running subscription has no other payment method. Add one first, or force it.',
+      {
+        field: 'input.paymentMethodId',
+      },
+    );
 }
 
 async function planFor(em: EntityManager, id: Uuid, command: Command, action: string): Promise<MethodPlan> {

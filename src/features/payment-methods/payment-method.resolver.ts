@@ -55,6 +55,12 @@ class DetachPaymentMethodInput {
   @Field(() => UUIDScalar, { description: 'Our id of it.' })
   paymentMethodId!: string;
 
+  @Field(() => Boolean, {
+    defaultValue: false,
+    description: 'Even when a running subscription of the customer is left without any.',
+  })
+  force!: boolean;
+
   @Field(() => String, { nullable: true, description: keyDescription })
   idempotencyKey?: string | null;
 }
@@ -176,12 +182,12 @@ export class PaymentMethodResolver {
   @Mutation(() => DetachPaymentMethodPayload, { description: 'Removes a payment method for good.' })
   async detachPaymentMethod(
     @Arg('input', () => DetachPaymentMethodInput, { description: 'Which.' })
-    { paymentMethodId, idempotencyKey = null }: DetachPaymentMethodInput,
+    { paymentMethodId, force, idempotencyKey = null }: DetachPaymentMethodInput,
     @Ctx() { paymentMethods }: PaymentMethodContext,
   ): Promise<DetachPaymentMethodPayload> {
     const id = readUuid(paymentMethodId, 'input.paymentMethodId');
     return new DetachPaymentMethodPayload(
-      await paymentMethods.detachPaymentMethod({ paymentMethodId: id, idempotencyKey }),
+      await paymentMethods.detachPaymentMethod({ paymentMethodId: id, force, idempotencyKey }),
     );
   }
 }

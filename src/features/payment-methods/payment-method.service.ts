@@ -78,9 +78,16 @@ export class PaymentMethodService {
     return paymentMethodId;
   }
 
-  /** Takes a method from its customer for good. @throws AppError NOT_FOUND · INVALID_STATE; and what {@link Commands.run} throws */
-  async detachPaymentMethod({ paymentMethodId, ...keyed }: { readonly paymentMethodId: Uuid } & Keyed): Promise<Uuid> {
-    await this.commands.run(detachMethod, this.request({ paymentMethodId }, keyed));
+  /**
+   * Takes a method from its customer for good.
+   * @throws AppError NOT_FOUND · INVALID_STATE, also when a running subscription has no other, unless forced; and what {@link Commands.run} throws
+   */
+  async detachPaymentMethod({
+    paymentMethodId,
+    force = false,
+    ...keyed
+  }: { readonly paymentMethodId: Uuid; readonly force?: boolean } & Keyed): Promise<Uuid> {
+    await this.commands.run(detachMethod, this.request({ paymentMethodId, force }, keyed));
     return paymentMethodId;
   }
 
