@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
-import express, { type Express } from 'express';
+import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { entities } from '../mikro-orm.config.js';
 import { type Config } from './config.js';
@@ -194,6 +194,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     app.use(reportRoutes({ database, authenticate: (header) => authenticator.authenticate(header), logger }));
     app.use(graphql!.router);
     app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
+    app.use(lastResort(logger));
     return app;
   }
 
@@ -261,8 +262,18 @@ function healthApp(readiness: Readiness, isStopping: () => boolean, events: Even
   return app;
 }
 
+/** For what no route caught: the client learns that it failed, and nothing of how. Express tells by the number of arguments. */
+function lastResort(logger: Logger): ErrorRequestHandler {
+  return (error: Error & { status?: number }, _request, response, next) => {
+    const status = error.status && error.status >= 400 && error.status < 500 ? error.status : 500;
+    if (status === 500) logger.error({ err: error }, 'A request failed');
+    if (response.headersSent) return next(error);
+    response.status(status).json({ error: status === 500 ? 'internal' : 'bad-request' });
+  };
+}
+
 function plainExpress(): Express {
-  return express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
+  return express().set('env', 'production').disable('x-powered-by').disable('etag').set('query parser', 'simple');
 }
 
 /** What keeps browsers careful. Helmet says the same of each request, so it is asked once. */

@@ -48,7 +48,7 @@ export const settings = z.object({
     .string()
     .regex(/^(\d{1,2}|[0-9a-fA-F:.,/ ]+|loopback)$/, 'must be a number of proxies or a list of networks')
     .optional(),
-  SHUTDOWN_TIMEOUT_MS: count(10_000),
+  SHUTDOWN_TIMEOUT_MS: count(30_000),
 
   DATABASE_URL: postgresUrl,
   MIGRATION_DATABASE_URL: postgresUrl.optional(),
@@ -114,6 +114,9 @@ function contradictions(env: Readonly<Record<string, string | undefined>>): stri
   }
   if (mode === 'live' && env.STRIPE_API_BASE) {
     found.push('STRIPE_API_BASE must not be set when STRIPE_MODE is live: live keys go to Stripe and nowhere else.');
+  }
+  if (mode === 'live' && !env.LINK_SECRET) {
+    found.push('LINK_SECRET must be set when STRIPE_MODE is live: links that customers hold must outlive a change of the Stripe key.');
   }
   if (!env.JWT_SECRET === !env.JWKS_URL) {
     found.push('JWT_SECRET or JWKS_URL must be set, and not both: it says who may issue tokens.');

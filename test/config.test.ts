@@ -14,6 +14,7 @@ const live = {
   STRIPE_MODE: 'live',
   STRIPE_LIVE_PUBLISHABLE_KEY: 'pk_live_local_1',
   STRIPE_LIVE_SECRET_KEY: 'sk_live_local_1',
+  LINK_SECRET: 'y'.repeat(32),
 };
 
 function problemsOf(env: Record<string, string | undefined>): readonly string[] {
@@ -111,6 +112,7 @@ describe('keys', () => {
       'STRIPE_TEST_SECRET_KEY',
     ],
     ['only test keys with STRIPE_MODE=live', { ...valid, STRIPE_MODE: 'live' }, 'STRIPE_LIVE_SECRET_KEY'],
+    ['no secret for links in live mode', { ...live, LINK_SECRET: '' }, 'LINK_SECRET'],
     [
       'a publishable key where the secret key belongs',
       { ...valid, STRIPE_TEST_SECRET_KEY: 'pk_test_1' },

@@ -3,6 +3,9 @@ import { type EntityManager } from '@mikro-orm/postgresql';
 import { asUuid, type Uuid } from '../shared/uuid.js';
 import { livemodeSetting, tenantSetting } from './tenant-entity.js';
 
+/** What every transaction begins with: a hung statement must not hold a request for ever, nor an abandoned transaction its locks. */
+const timeouts = { statement_timeout: '10s', idle_in_transaction_session_timeout: '30s' } as const;
+
 /**
  * The process's database: hands out one view per tenant, one for workers and one for the platform's own people. The login role may do
  * nothing by itself; each transaction switches to the role of its view, so a query outside of one fails.
@@ -30,7 +33,7 @@ export class Database {
   }
 
   private as<T>(role: string, work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return this.orm.em.fork({ session: { variables: { role } } }).transactional(work);
+    return this.orm.em.fork({ session: { variables: { role, ...timeouts } } }).transactional(work);
   }
 }
 
@@ -44,7 +47,12 @@ export class TenantDb {
 
   /** Runs `work` in one transaction that PostgreSQL restricts to this tenant's rows. Short, and nothing over the network inside. */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
-    const variables = { role: 'app_tenant', [tenantSetting]: this.tenantId, [livemodeSetting]: this.livemode };
+    const variables = {
+      role: 'app_tenant',
+      [tenantSetting]: this.tenantId,
+      [livemodeSetting]: this.livemode,
+      ...timeouts,
+    };
     return this.orm.em.fork({ session: { variables } }).transactional(work);
   }
 }

@@ -32,10 +32,9 @@ export function ormOptions(settings: OrmSettings): Options {
         sendOpeningWithFirst(pool);
       },
       connectionTimeoutMillis: 5_000,
-      // A hung server must not hold a request for ever, nor an abandoned transaction its locks.
+      // A hung server must not hold a request for ever. What PostgreSQL itself ends is set with each transaction (see Database): a pooler
+      // like PgBouncer refuses connections that ask for settings.
       query_timeout: settings.queryTimeoutMs ?? 15_000,
-      statement_timeout: 10_000,
-      idle_in_transaction_session_timeout: 30_000,
       keepAlive: true,
     },
     forceUtcTimezone: true,

@@ -64,7 +64,7 @@ create table stripe_webhook_events_other partition of stripe_webhook_events defa
 -- Makes the partition of a month, and moves there what was caught by the default one. Harmless to repeat. Runs with the owner's rights,
 -- because a server may not make tables.
 create function webhook_events_add_month(month date) returns boolean
-language plpgsql security definer set search_path from current as $$
+language plpgsql security definer as $$
 declare
   first date := date_trunc('month', month)::date;
   lower_bound timestamptz := first::timestamp at time zone 'UTC';
@@ -87,7 +87,7 @@ end $$;
 
 -- Deletes a month with all its events. A month that is not yet past for 30 days is refused: Stripe may still be asked to repeat those.
 create function webhook_events_drop_month(month date) returns boolean
-language plpgsql security definer set search_path from current as $$
+language plpgsql security definer as $$
 declare
   first date := date_trunc('month', month)::date;
   partition text := 'stripe_webhook_events_' || to_char(first, 'YYYY_MM');
@@ -103,6 +103,13 @@ begin
   return true;
 end $$;
 
+-- They run with the owner's rights, so names must mean the owner's tables and nothing else: unless it is named last, PostgreSQL looks into the
+-- caller's own temporary schema first. https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
+do $$
+begin
+  execute format('alter function webhook_events_add_month(date) set search_path = %I, pg_temp', current_schema());
+  execute format('alter function webhook_events_drop_month(date) set search_path = %I, pg_temp', current_schema());
+end $$;
 revoke execute on function webhook_events_add_month(date), webhook_events_drop_month(date) from public;
 grant execute on function webhook_events_add_month(date), webhook_events_drop_month(date) to app_worker;
 
