@@ -36,21 +36,22 @@ export async function postBookings(
   );
   const causes = new Set(known.map(({ cause }) => cause));
   const fresh = bookings.filter(({ id }) => !causes.has(id));
-  for (const booking of fresh) {
-    await post(em, accountId, {
+  return post(
+    em,
+    accountId,
+    fresh.map((booking) => ({
       cause: booking.id,
       balanceTransactionId: booking.id,
       ...pick(booking),
       postings: postingsOf(booking),
-    });
-  }
-  return fresh.length;
+    })),
+  );
 }
 
 /** Posts an entry of our own, once per cause. @returns whether it was new */
-export function postOwn(em: EntityManager, accountId: AccountId, entry: OwnEntry): Promise<boolean> {
+export async function postOwn(em: EntityManager, accountId: AccountId, entry: OwnEntry): Promise<boolean> {
   const nothing = { amount: 0, stripeFee: 0, applicationFee: 0, net: 0, chargeId: null, availableOn: null };
-  return post(em, accountId, { ...nothing, ...entry, balanceTransactionId: null });
+  return (await post(em, accountId, [{ ...nothing, ...entry, balanceTransactionId: null }])) === 1;
 }
 
 interface Transaction extends Omit<OwnEntry, 'payoutId' | 'sourceId' | 'description'> {
@@ -73,35 +74,51 @@ function pick(booking: BookingReport) {
   return { ...numbers, sourceId, chargeId, payoutId, description, bookedAt: created, availableOn };
 }
 
-async function post(em: EntityManager, accountId: AccountId, one: Transaction): Promise<boolean> {
-  const [tenant, livemode, id] = [tenantOf(em), livemodeOf(em), newUuid()];
+/** In two statements, however many there are: PostgreSQL numbers the rows in their order. @returns how many were new */
+async function post(em: EntityManager, accountId: AccountId, transactions: readonly Transaction[]): Promise<number> {
+  if (transactions.length === 0) return 0;
+  const [tenant, livemode] = [tenantOf(em), livemodeOf(em)];
+  const rows = transactions.map((one) => ({ ...one, id: newUuid() }));
   const inserted = await em.execute<{ id: Uuid }[]>(
     `insert into ledger_transactions (tenant_id, livemode, id, stripe_account_id, cause, stripe_balance_transaction_id, type, category, currency,
        amount, stripe_fee, application_fee, net, source_id, stripe_charge_id, stripe_payout_id, description, booked_at, available_on)
-     values (${places(19)}) on conflict do nothing returning id`,
-    [
-      ...[tenant, livemode, id, accountId, one.cause, one.balanceTransactionId, one.type, one.category, one.currency],
-      ...[one.amount, one.stripeFee, one.applicationFee, one.net, one.sourceId, one.chargeId, one.payoutId],
-      ...[one.description, one.bookedAt, one.availableOn],
-    ],
+     values ${rows.map(() => `(${places(19)})`).join(', ')} on conflict do nothing returning id`,
+    rows.flatMap((one) => [
+      ...[tenant, livemode, one.id, accountId, one.cause, one.balanceTransactionId, one.type, one.category],
+      ...[one.currency, one.amount, one.stripeFee, one.applicationFee, one.net, one.sourceId, one.chargeId],
+      ...[one.payoutId, one.description, one.bookedAt, one.availableOn],
+    ]),
   );
-  if (inserted.length === 0) return false;
-  const { postings } = one;
-  if (postings.length > 0) {
+  const fresh = new Set(inserted.map(({ id }) => id));
+  const lines = rows
+    .filter(({ id }) => fresh.has(id))
+    .flatMap(({ id, currency, postings }) =>
+      postings.map(({ account, amount }) => [tenant, livemode, id, currency, account, amount]),
+    );
+  if (lines.length > 0) {
     await em.execute(
       `insert into ledger_postings (tenant_id, livemode, transaction_id, currency, account, amount)
-       values ${postings.map(() => `(${places(6)})`).join(', ')}`,
-      postings.flatMap(({ account, amount }) => [tenant, livemode, id, one.currency, account, amount]),
+       values ${lines.map(() => `(${places(6)})`).join(', ')}`,
+      lines.flat(),
     );
   }
-  return true;
+  return fresh.size;
 }
 
 /** The balance of one account per currency, as the books have it. Minor units. */
 export async function balancesOf(em: EntityManager, account: LedgerAccount): Promise<Map<string, number>> {
+  // From currency to currency along the index: the lines between them are many, the currencies few.
   const rows = await em.execute<{ currency: string; balance: string }[]>(
-    `select distinct on (currency) currency, balance from ledger_postings where account = ? order by currency, number desc`,
-    [account],
+    `with recursive held as (
+       (select currency from ledger_postings where account = ? order by currency limit 1)
+       union all
+       select (select p.currency from ledger_postings p where p.account = ? and p.currency > held.currency order by p.currency limit 1)
+       from held where held.currency is not null
+     )
+     select currency, (select p.balance from ledger_postings p where p.account = ? and p.currency = held.currency
+       order by p.number desc limit 1) as balance
+     from held where currency is not null`,
+    [account, account, account],
   );
   return new Map(rows.map(({ currency, balance }) => [currency, Number(balance)]));
 }
