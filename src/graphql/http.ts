@@ -1,10 +1,11 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ApolloServer, HeaderMap } from '@apollo/server';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { UnreadableBody } from '../shared/body.js';
 import { AppError, type ErrorCode } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
 import { type Authenticator } from './auth.js';
-import { readJson, UnreadableBody } from './body.js';
+import { readJson } from './body.js';
 import { type PersistedDocuments } from './persisted-documents.js';
 import { RateLimit } from './rate-limit.js';
 

@@ -1,6 +1,7 @@
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import { type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
+import { readJsonBytes, UnreadableBody } from '../shared/body.js';
 import { eventsRefused } from '../shared/metrics.js';
 import { verifyWebhook, WebhookSignatureError, type WebhookSecrets } from '../stripe/webhook-signature.js';
 import { deliveryOf } from './delivery.js';
@@ -9,9 +10,6 @@ import { type HandlerIndex } from './handler-index.js';
 import { InboxUnavailable, type Inbox } from './inbox.js';
 
 const webhookPath = '/api/stripe/webhook';
-
-/** Stripe's largest events are far below this. */
-const bodyLimit = '256kb';
 
 export interface WebhookRouteSettings {
   readonly inbox: Inbox;
@@ -33,8 +31,6 @@ export interface WebhookRouteSettings {
 export function webhookRouter(settings: WebhookRouteSettings): Router {
   const { inbox, handlers, secrets, livemode, clock, logger } = settings;
   const failures = new FailureLimit(clock);
-  // Compressed bodies are refused: they can be a thousand times as large as they arrive, and Stripe sends none.
-  const rawBody = express.raw({ limit: bodyLimit, inflate: false, type: 'application/json' });
 
   const refuse = (request: Request, response: Response, status: number, reason: string) => {
     eventsRefused.inc({ reason });
@@ -47,10 +43,8 @@ export function webhookRouter(settings: WebhookRouteSettings): Router {
   };
 
   const receive = async (request: Request, response: Response): Promise<void> => {
-    const body = request.body as unknown;
-    if (!request.is('application/json')) return refuse(request, response, 415, 'not-json');
-    // An empty body is no buffer: the parser leaves it out.
-    if (!Buffer.isBuffer(body)) return refuse(request, response, 401, 'empty');
+    const body = await readJsonBytes(request);
+    if (!body) return refuse(request, response, 415, 'not-json');
     const delivery = deliveryOf(
       verifyWebhook(body, request.get('stripe-signature'), secrets, clock.now()),
       body.toString('utf8'),
@@ -59,11 +53,11 @@ export function webhookRouter(settings: WebhookRouteSettings): Router {
     );
     if (!delivery) return refuse(request, response, 400, 'not-an-event');
     await inbox.store(delivery);
-    response.status(200).json({ received: true });
+    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' }).end('{"received":true}');
   };
 
   const router = express.Router({ caseSensitive: true, strict: true });
-  router.post(webhookPath, rawBody, receive);
+  router.post(webhookPath, receive);
   router.all(webhookPath, (request, response) => {
     response.set('Allow', 'POST');
     refuse(request, response, 405, 'method');
@@ -76,17 +70,10 @@ export function webhookRouter(settings: WebhookRouteSettings): Router {
       response.status(503).set('Retry-After', '5').json({ error: 'unavailable' });
       return;
     }
-    const status = statusOf(error);
-    if (status !== null) return refuse(request, response, status, (error as { type?: string }).type ?? 'body');
+    if (error instanceof UnreadableBody) return refuse(request, response, error.status, 'body');
     eventsRefused.inc({ reason: 'internal' });
     logger.error({ err: error }, 'A webhook delivery failed');
     response.status(500).json({ error: 'internal' });
   });
   return router;
-}
-
-/** What the body parser says about a body it could not read: 400, 413, 415. */
-function statusOf(error: unknown): number | null {
-  const status = (error as { status?: unknown }).status;
-  return typeof status === 'number' && status >= 400 && status < 500 ? status : null;
 }
