@@ -9,6 +9,8 @@ const maxKeyLength = 40;
 const maxValueLength = 500;
 const maxDescription = 1_000;
 
+const longestCardNumber = 19;
+
 /** What we write on an intent ourselves; these names are not for clients. */
 export const invoiceKey = 'psa_invoice_id';
 const ownKeys = [paymentKey, invoiceKey];
@@ -72,9 +74,19 @@ export function holdsCardNumber(text: string): boolean {
   const runs = text.match(/\d+(?:[ -]\d+)*/g) ?? [];
   return runs.some((run) => {
     const groups = run.split(/[ -]/);
-    // An order's number may stand before a card's: every row of groups is a candidate.
-    return groups.some((_, from) => groups.some((_, to) => isCardNumber(groups.slice(from, to + 1).join(''))));
+    // An order's number may stand before a card's: every group may be where one begins.
+    return groups.some((_, from) => beginsCardNumber(groups, from));
   });
+}
+
+/** Groups are added as long as a card's number may still come of them: all the work is in proportion to the text. */
+function beginsCardNumber(groups: readonly string[], from: number): boolean {
+  let digits = '';
+  for (let to = from; to < groups.length && digits.length < longestCardNumber; to += 1) {
+    digits += groups[to]!;
+    if (isCardNumber(digits)) return true;
+  }
+  return false;
 }
 
 /** First digits 2 to 6 are those of the card networks; counters and times of day begin with others. */
