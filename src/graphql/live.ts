@@ -161,10 +161,10 @@ export class LiveEndpoint {
 }
 
 /** Why a document is not executed. What exists is not guessed at for those who may not see the schema. */
-function refusal({ message, nodes = null, extensions }: GraphQLError, introspection: boolean): GraphQLError {
+function refusal({ message, nodes, extensions }: GraphQLError, introspection: boolean): GraphQLError {
   if (extensions.code === 'QUERY_TOO_COMPLEX') return new AppError('QUERY_TOO_COMPLEX', message);
   const said = introspection ? message : message.replace(/ ?Did you mean .*$/s, '');
-  return new GraphQLError(said, { nodes, extensions });
+  return new GraphQLError(said, { nodes: nodes ?? null, extensions });
 }
 
 function turnAway(socket: Duplex, status: string): void {
