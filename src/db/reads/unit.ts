@@ -126,7 +126,7 @@ function elementOf(value: unknown): string {
 }
 
 /** Not an answer to the statement: the connection broke, the server went away, or what was prepared no longer fits the tables. */
-export function isRepeatable(error: Error): boolean {
+function isRepeatable(error: Error): boolean {
   const { code } = error as { code?: unknown };
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return true;
   return code.startsWith('08') || code.startsWith('57P') || code === '26000' || code === '0A000';
