@@ -3,7 +3,7 @@ import { type Command } from '../../jobs/commands/command.entity.js';
 import { type AnyCommandKind, type CommandKind } from '../../jobs/commands/kind.js';
 import { AppError, notFound } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
-import { type DisputeEvidence, disputeReport, type DisputeReport } from '../../stripe/disputes.js';
+import { disputeReport, type DisputeReport } from '../../stripe/disputes.js';
 import { type AccountId, type DisputeId, type FileId } from '../../stripe/types.js';
 import { audit } from '../audit/audit.js';
 import { connectedAccount } from '../onboarding/connected-account.js';

@@ -4,7 +4,7 @@ import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
 import { type Order } from '../../shared/ordering.js';
 import { isUuid, type Uuid } from '../../shared/uuid.js';
 import { type RefundReport } from '../../stripe/refunds.js';
-import { type AccountId, type RefundId } from '../../stripe/types.js';
+import { type AccountId } from '../../stripe/types.js';
 import { Payment } from '../payments/payment.entity.js';
 import { paymentVersion, recordCharge, type Source } from '../payments/payment-record.js';
 import { Refund } from './refund.entity.js';
@@ -63,18 +63,16 @@ export async function noteRefundsUnderWay(em: EntityManager, payment: Payment): 
 }
 
 /**
- * Minor units of a payment that can still be given back. Stripe's total, or the refunds we know if they are more, and those of which it
- * is not known whether Stripe has them: they count until that is known. The caller holds the payment's lock.
+ * Minor units of a payment that can still be given back: what Stripe's total leaves, or our rows if they are more. Those count of which it is
+ * not known whether Stripe has them; the total may hold them already, so the two are not added up. Stripe itself lets nobody give back more than
+ * came in, should there be refunds that nobody has told us of. The caller holds the payment's lock.
  */
 export async function refundableOf(em: EntityManager, payment: Payment): Promise<number> {
-  const [sums] = await em.execute<{ known: string; open: string }[]>(
-    `select coalesce(sum(amount) filter (where stripe_refund_id is not null), 0) as known,
-       coalesce(sum(amount) filter (where stripe_refund_id is null), 0) as open
-     from refunds where payment_id = ? and status not in ('FAILED', 'CANCELED')`,
+  const [sum] = await em.execute<{ amount: string }[]>(
+    `select coalesce(sum(amount), 0) as amount from refunds where payment_id = ? and status not in ('FAILED', 'CANCELED')`,
     [payment.id],
   );
-  const taken = Math.max(payment.amountRefunded, Number(sums!.known)) + Number(sums!.open);
-  return Math.max(0, payment.amountReceived - taken);
+  return Math.max(0, payment.amountReceived - Math.max(payment.amountRefunded, Number(sum!.amount)));
 }
 
 /** Locks what a report of a refund changes, and says which version of it this is. */
