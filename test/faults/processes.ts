@@ -53,15 +53,22 @@ export interface Target {
  * Delivers events as Stripe does: until each is answered 2xx, with a fifth of them twice, out of order and eight at a time.
  * @returns the ids that were answered 2xx
  */
-export async function deliverAll(target: Target, events: readonly { readonly id: string }[]): Promise<Set<string>> {
+export async function deliverAll(
+  target: Target,
+  events: readonly { readonly id: string }[],
+  onAnswer: (answers: number) => void = () => undefined,
+): Promise<Set<string>> {
+  let answers = 0;
   const answered = new Set<string>();
   const all = [...events, ...events.filter(() => random() < 0.2)];
   const waiting = all.map((event) => ({ event, at: random() })).sort((a, b) => a.at - b.at);
   const send = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       try {
-        if ((await deliver(target.url, next.event)).status === 200) answered.add(next.event.id);
-        else waiting.unshift(next);
+        if ((await deliver(target.url, next.event)).status === 200) {
+          answered.add(next.event.id);
+          onAnswer(++answers);
+        } else waiting.unshift(next);
       } catch {
         waiting.unshift(next);
         await sleep(20);
