@@ -16,7 +16,10 @@ export class Cluster {
     await mkdir(benchDirectory, { recursive: true });
     // PostgreSQL's own user has to get through to its files.
     for (const path of [benchDirectory, dirname(benchDirectory)]) await chmod(path, 0o711).catch(() => undefined);
-    const server = await startPostgres({ dataDir: join(benchDirectory, 'postgres'), port: Number(process.env.BENCH_PORT ?? 5543) });
+    const server = await startPostgres({
+      dataDir: join(benchDirectory, 'postgres'),
+      port: Number(process.env.BENCH_PORT ?? 5543),
+    });
     if (server.adopted) throw new Error(`A PostgreSQL server runs in ${benchDirectory}: is another benchmark running?`);
     const passwords = await secretsIn(join(benchDirectory, 'secrets.json'));
     await prepareRoles(server.adminUrl, passwords);

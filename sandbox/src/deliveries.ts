@@ -12,7 +12,7 @@ export interface Target {
   kind: 'snapshot' | 'thin';
 }
 
-export interface Attempt {
+interface Attempt {
   /** Milliseconds, the machine's clock. */
   at: number;
   /** HTTP status, or null when there was none. */

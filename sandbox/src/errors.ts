@@ -3,7 +3,7 @@
  * {@link https://docs.stripe.com/api/errors} {@link https://docs.stripe.com/error-codes}
  */
 
-export type ErrorType = 'api_error' | 'card_error' | 'idempotency_error' | 'invalid_request_error';
+type ErrorType = 'api_error' | 'card_error' | 'idempotency_error' | 'invalid_request_error';
 
 export interface ErrorFields {
   type?: ErrorType;

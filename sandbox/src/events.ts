@@ -166,7 +166,7 @@ export function renderEvent(event: StoredEvent): Record<string, unknown> {
 }
 
 /** A thin event as it is posted. */
-export function renderThinNotification(event: StoredThinEvent): Record<string, unknown> {
+function renderThinNotification(event: StoredThinEvent): Record<string, unknown> {
   const { data: _data, created, reason, related_object: related, ...rest } = event;
   return {
     ...rest,
@@ -218,7 +218,7 @@ function relatedObject(
 }
 
 /** Where an object is found, as thin events say it. */
-export function objectUrl(object: string, id: string, account: string): string {
+function objectUrl(object: string, id: string, account: string): string {
   if (object === 'capability') return `/v1/accounts/${account}/capabilities/${id}`;
   const base = irregular[object] ?? `/v1/${object.replaceAll('.', '/')}${object.endsWith('y') ? '' : 's'}`;
   return `${base}/${id}`;

@@ -1,7 +1,7 @@
 import { invalid } from './errors.js';
 
 /** What a form body decodes to: text at the leaves. */
-export type FormValue = string | FormValue[] | { [key: string]: FormValue };
+type FormValue = string | FormValue[] | { [key: string]: FormValue };
 export type FormHash = { [key: string]: FormValue };
 
 /**

@@ -37,7 +37,7 @@ const smallest: Record<string, number> = {
   sgd: 50,
   thb: 1000,
 };
-export const largestAmount = 99_999_999;
+const largestAmount = 99_999_999;
 
 /** Digits after the point. */
 export function decimals(currency: string): 0 | 2 | 3 {

@@ -17,7 +17,7 @@ export interface Exchange {
 }
 
 /** An event at the moment it was made, whether or not anybody subscribed to it. */
-export interface Happening {
+interface Happening {
   event: unknown;
 }
 

@@ -13,7 +13,7 @@ import { Router } from './router.js';
 import { type PartitionRecord, Store } from './store.js';
 
 /** The API version whose shapes the sandbox speaks. */
-export const apiVersion = '2026-10-28.endive';
+const apiVersion = '2026-10-28.endive';
 
 export interface SandboxOptions {
   /** Secret keys that are accepted; empty accepts every `sk_test_…`. All of them mean the one platform. */

@@ -8,7 +8,7 @@ export const tenantSetting = 'app.tenant_id';
 export const livemodeSetting = 'app.livemode';
 
 /** A row that belongs to a tenant. It takes its tenant from the transaction it is written in; nobody else may choose one. */
-export abstract class TenantRow {
+abstract class TenantRow {
   @PrimaryKey({ type: 'uuid', onCreate: (_: object, em: EntityManager) => tenantOf(em) })
   tenantId!: Uuid;
 

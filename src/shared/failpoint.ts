@@ -1,5 +1,5 @@
 /** The named places where a process can be made to die, so that a test can show what survives. See docs/adr. */
-export const failpoints = [
+const failpoints = [
   'command.before-insert',
   'command.after-insert',
   'command.after-find',

@@ -70,7 +70,7 @@ const currencies: Record<string, string> = {
 };
 
 /** The currency an account settles in when nothing else is said. */
-export function currencyOf(country: string): string {
+function currencyOf(country: string): string {
   return currencies[country] ?? 'eur';
 }
 

@@ -187,7 +187,7 @@ function eventsIn(body) {
  * @param {SchemaChecker} [checker]
  * @returns {Promise<{ checked: number, routes: Set<string>, faults: Map<string, { count: number, example: object }> }>}
  */
-export async function checkExchanges(path, checker = new SchemaChecker()) {
+async function checkExchanges(path, checker = new SchemaChecker()) {
   const faults = new Map();
   const routes = new Set();
   let checked = 0;
