@@ -55,7 +55,9 @@ const given = [
 
 /** Takes from what was copied all that Stripe's events have told since. */
 const forget = `
-  update invoices set payment_status = 'UNPAID', amount_paid = 0, paid_at = null where subscription_id is null;
+  update invoices i set payment_status = 'UNPAID', paid_at = null, amount_paid = greatest(0, amount_paid - (
+    select coalesce(sum(p.amount_received), 0) from payments p where p.tenant_id = i.tenant_id and p.invoice_id = i.id))
+    where subscription_id is null;
   delete from invoices where subscription_id is not null;
   update stripe_config set charges_enabled = false, payouts_enabled = false, details_submitted = false, requirements = '{}', stripe_as_of = null;
   delete from payments p where not exists (select from commands c where c.subject_id = p.id::text);

@@ -81,7 +81,7 @@ test('who is quicker has paid twice, and that is what is shown', async () => {
   expect(await tenant.invoice(invoiceId)).toMatchObject({ status: 'PAID', amount_paid: '20000' });
 });
 
-test('a part of an invoice that was paid gives up nothing', async () => {
+test('a part of an invoice that was paid leaves what still fits', async () => {
   const tenant = await world.aTenant();
   const invoiceId = await tenant.anInvoice();
   const asked = await tenant.payments.createPaymentIntent(aRequest({ invoiceId, amount: 4_000 }));
@@ -91,4 +91,65 @@ test('a part of an invoice that was paid gives up nothing', async () => {
   await hear(tenant, tab);
   expect(await recover()).toBe(0);
   expect(await tenant.payment(other.paymentId)).toMatchObject({ status: 'PENDING' });
+});
+
+describe('what is more than what is left', () => {
+  const ask = async (tenant: TestTenant, invoiceId: number, amount: number): Promise<Tab> => {
+    const asked = await tenant.payments.createPaymentIntent(aRequest({ invoiceId, amount }));
+    return { paymentId: asked.paymentId, intent: asked.stripePaymentIntentId, secret: asked.clientSecret! };
+  };
+
+  test('is given up as soon as a part came in', async () => {
+    const tenant = await world.aTenant();
+    const invoiceId = await tenant.anInvoice();
+    const [all, part, rest] = [
+      await ask(tenant, invoiceId, 10_000),
+      await ask(tenant, invoiceId, 6_000),
+      await ask(tenant, invoiceId, 4_000),
+    ];
+    await pay(tenant, part);
+    await hear(tenant, part);
+    expect(await recover()).toBe(1);
+    await expect(pay(tenant, all)).rejects.toThrow();
+    await pay(tenant, rest);
+    await hear(tenant, rest);
+    expect(await tenant.payment(all.paymentId)).toMatchObject({ status: 'CANCELED' });
+    expect(await tenant.invoice(invoiceId)).toMatchObject({ status: 'PAID', amount_paid: '10000' });
+  });
+
+  test('is given up as soon as a part is on its way', async () => {
+    const tenant = await world.aTenant();
+    const invoiceId = await tenant.anInvoice();
+    const [all, part] = [await ask(tenant, invoiceId, 10_000), await ask(tenant, invoiceId, 6_000)];
+    await tenant.db.transaction(async (em) => {
+      const report = intentReport(await world.stripe.forAccount(tenant.accountId).retrievePaymentIntent(part.intent));
+      const moving = { ...report, status: 'processing' as const };
+      await recordIntent(em, moving, { accountId: tenant.accountId, asOf: stampOf(report), fetched: true });
+    });
+    expect(await recover()).toBe(1);
+    expect(await tenant.payment(all.paymentId)).toMatchObject({ status: 'CANCELED' });
+    expect(await tenant.payment(part.paymentId)).toMatchObject({ status: 'PROCESSING' });
+  });
+
+  test('is given up before Stripe is asked to take a part at once', async () => {
+    const tenant = await world.aTenant();
+    const customerId = await tenant.aCustomer();
+    const invoiceId = await tenant.anInvoice({ customerId });
+    const all = await ask(tenant, invoiceId, 10_000);
+    const paymentMethodId = await tenant.methods.attachPaymentMethod({
+      customerId,
+      stripePaymentMethodId: 'pm_card_visa',
+      setAsDefault: false,
+      idempotencyKey: null,
+    });
+    await world.sandbox.control('/faults', { kind: 'reset_before', times: null, path: '/v1/payment_intents' });
+    const request = aRequest({ invoiceId, amount: 6_000, paymentMethodId, confirm: true });
+    await tenant.payments.createPaymentIntent(request).catch(() => undefined);
+    await world.sandbox.control('/faults', undefined, 'DELETE');
+    const [given] = await world.db.query(
+      `select kind, state from commands where tenant_id = $1 and subject_id = $2 and actor = 'system'`,
+      [tenant.id, all.paymentId],
+    );
+    expect(given).toEqual({ kind: 'payments.cancel', state: 'PENDING' });
+  });
 });

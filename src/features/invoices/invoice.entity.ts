@@ -159,6 +159,11 @@ export class Invoice extends PsaRow {
     return amountDueOf(this.status, this.totalMinor, this.amountPaidMinor, this.amountCreditedMinor);
   }
 
+  /** Minor units that came in, or that credit took the place of. */
+  private get settledMinor(): number {
+    return this.amountPaidMinor + this.amountCreditedMinor;
+  }
+
   /** Whether a subscription's cycle made it: then Stripe collects it, and Stripe's word on it holds. */
   get isCycle(): boolean {
     return this.subscriptionId !== null;
@@ -194,24 +199,34 @@ export class Invoice extends PsaRow {
   }
 
   /**
+   * Minor units that came in otherwise than by our payments: a cheque that the PSA wrote down.
+   * @param counted what of the amount paid our payments have brought
+   */
+  paidElsewhere(counted: number): number {
+    return Math.max(0, this.amountPaidMinor - counted);
+  }
+
+  /**
    * Follows its payments. The same payments give the same invoice, in whatever order their news arrived, so this may be called
    * as often as one likes.
+   * @param elsewhere minor units that came in otherwise, from {@link paidElsewhere}
    * @param at Stripe's time of the payment that made the total full
    */
-  follow(payments: InvoicePayments, at: Date): void {
-    this.amountPaidMinor = payments.received;
+  follow(payments: InvoicePayments, elsewhere: number, at: Date): void {
+    this.amountPaidMinor = payments.received + elsewhere;
     this.paymentStatus = this.paymentStatusFor(payments);
-    const settled = payments.received >= this.totalMinor;
+    const settled = this.settledMinor >= this.totalMinor;
     // Withdrawn and written-off invoices keep their status: money that still comes in is shown by what was paid.
     if (this.status === InvoiceStatus.OPEN && settled) this.status = InvoiceStatus.PAID;
     this.paidAt = settled ? at : null;
   }
 
-  private paymentStatusFor({ received, refunded, processing, lastFailed }: InvoicePayments): InvoicePaymentStatus {
-    if (received > 0 && refunded >= received) return InvoicePaymentStatus.REFUNDED;
-    if (received > 0 && received >= this.totalMinor) return InvoicePaymentStatus.PAID;
+  private paymentStatusFor({ refunded, processing, lastFailed }: InvoicePayments): InvoicePaymentStatus {
+    const paid = this.amountPaidMinor;
+    if (paid > 0 && refunded >= paid) return InvoicePaymentStatus.REFUNDED;
+    if (this.settledMinor > 0 && this.settledMinor >= this.totalMinor) return InvoicePaymentStatus.PAID;
     if (processing) return InvoicePaymentStatus.PENDING;
-    if (received > 0) return InvoicePaymentStatus.PARTIALLY_PAID;
+    if (paid > 0) return InvoicePaymentStatus.PARTIALLY_PAID;
     return lastFailed ? InvoicePaymentStatus.FAILED : InvoicePaymentStatus.UNPAID;
   }
 }

@@ -10,6 +10,7 @@ import { type StripeConfig } from '../onboarding/stripe-config.entity.js';
 import { Payment } from '../payments/payment.entity.js';
 import { type PaymentService } from '../payments/payment.service.js';
 import { isFinalStatus, PaymentStatus } from '../payments/payment-state.js';
+import { openPayments, underWay } from '../payments/superseded.js';
 import { Tenant } from '../tenants/tenant.entity.js';
 import { type PayLinks } from './pay-links.js';
 
@@ -110,7 +111,8 @@ export class PayPageService {
       if (!invoice || !tenant) return null;
       const payments = await paymentsOf(em, invoiceId);
       const config = await stripeConfigOf(em);
-      const state = stateOf(invoice, payments, config);
+      const moving = underWay(await openPayments(em, invoiceId));
+      const state = stateOf(invoice, moving, payments, config);
       const { currency, totalMinor, amountPaidMinor, dueMinor, dueAt } = invoice;
       const last = payments.find(isOfPage);
       return {
@@ -129,7 +131,8 @@ export class PayPageService {
 
   /**
    * The intent over what is due. However often the page is loaded, and by however many links, it is the same one until it is settled or what is
-   * due changes: two open pages cannot take the money twice.
+   * due changes; what an older page still offers is then given up. Two open pages cannot take the money twice, unless both are confirmed within
+   * the moment that giving up takes.
    * @throws AppError as {@link PaymentService.createPaymentIntent}; INVALID_STATE when there is nothing to pay
    */
   async intent(invoiceId: number): Promise<PayIntent> {
@@ -137,7 +140,8 @@ export class PayPageService {
       const invoice = await em.findOne(Invoice, { id: invoiceId });
       if (!invoice) throw notFound('invoice');
       const payments = await paymentsOf(em, invoiceId);
-      return { amount: invoice.dueMinor - underWay(payments), attempt: await attemptOf(em, invoiceId, payments) };
+      const amount = invoice.dueMinor - underWay(await openPayments(em, invoiceId));
+      return { amount, attempt: await attemptOf(em, invoiceId, payments) };
     });
     if (amount <= 0) throw new AppError('INVALID_STATE', 'Nothing is due.');
     const asked = await this.payments.createPaymentIntent({
@@ -158,7 +162,13 @@ function paymentsOf(em: EntityManager, invoiceId: number): Promise<Payment[]> {
   return em.find(Payment, { invoiceId }, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: 100 });
 }
 
-function stateOf(invoice: Invoice, payments: readonly Payment[], config: StripeConfig | null): PayState {
+/** @param moving minor units that are held or on their way */
+function stateOf(
+  invoice: Invoice,
+  moving: number,
+  payments: readonly Payment[],
+  config: StripeConfig | null,
+): PayState {
   switch (invoice.status) {
     case InvoiceStatus.PAID:
       return 'paid';
@@ -170,19 +180,13 @@ function stateOf(invoice: Invoice, payments: readonly Payment[], config: StripeC
     case InvoiceStatus.OPEN:
   }
   if (invoice.isCycle) return 'unavailable';
-  if (invoice.dueMinor - underWay(payments) <= 0) return invoice.dueMinor > 0 ? 'processing' : 'paid';
+  if (invoice.dueMinor - moving <= 0) return invoice.dueMinor > 0 ? 'processing' : 'paid';
   if (!config?.chargesEnabled || config.disconnectedAt) return 'not-ready';
   return payments.find(isOfPage)?.status === PaymentStatus.FAILED ? 'failed' : 'open';
 }
 
 function isOfPage({ metadata }: Payment): boolean {
   return metadata.source === pageMark.source;
-}
-
-/** Minor units that are held or on their way. */
-function underWay(payments: readonly Payment[]): number {
-  const moving = payments.filter(({ status }) => [PaymentStatus.PROCESSING, PaymentStatus.AUTHORIZED].includes(status));
-  return moving.reduce((sum, { amountMinor }) => sum + amountMinor, 0);
 }
 
 function keyOf(invoiceId: number): string {

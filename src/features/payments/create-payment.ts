@@ -24,6 +24,7 @@ import { Payment } from './payment.entity.js';
 import { checkCurrency, invoiceKey } from './payment-input.js';
 import { paymentKey, paymentVersion, recordIntent, stampOf } from './payment-record.js';
 import { paymentStatusOf, PaymentStatus } from './payment-state.js';
+import { cancelSuperseded, createKind, openPayments, underWay } from './superseded.js';
 
 /** What a client asks for; checked as far as that can be done without the database. */
 export interface CreatePayment {
@@ -66,7 +67,7 @@ export interface PaymentReport {
 }
 
 export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentReport> = {
-  name: 'payments.create',
+  name: createKind,
 
   async prepare(em, params, command) {
     const config = await chargeableAccount(em);
@@ -244,7 +245,8 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
     throw new AppError('INVALID_STATE', `The invoice is ${invoice.status.toLowerCase()}: it cannot be paid.`, {
       field: 'input.invoiceId',
     });
-  const due = invoice.dueMinor - (await underWay(em, id));
+  const open = await openPayments(em, id);
+  const due = invoice.dueMinor - underWay(open);
   if (due <= 0)
     throw new AppError('INVALID_STATE', 'Nothing is due: what is owed is already on its way.', {
       field: 'input.invoiceId',
@@ -252,22 +254,9 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
   const amount = params.amount ?? due;
   if (amount > due) throw badInput('input.amount', `At most ${due} is due.`);
   checkAmount(amount, currency, 'input.amount');
+  // From now on this money is on its way: what only waits, and does not fit beside it, must not be paid as well.
+  if (params.confirm) await cancelSuperseded(em, { id, dueMinor: invoice.dueMinor - amount }, open);
   return { amount, currency, customerId, description: `Invoice ${invoice.number}` };
-}
-
-/**
- * Minor units that are held or on their way for an invoice, or may be: Stripe was asked to take them, and what came of it is not known.
- * An intent that waits for its payer holds nothing.
- */
-async function underWay(em: EntityManager, invoiceId: number): Promise<number> {
-  const [sum] = await em.execute<{ amount: string }[]>(
-    `select coalesce(sum(amount), 0) as amount from payments p where invoice_id = ? and status not in ('SUCCEEDED', 'CANCELED')
-       and (status in ('PROCESSING', 'AUTHORIZED') or exists (
-         select from commands where state in ('PENDING', 'UNKNOWN') and kind = ? and subject_id = p.id::text
-           and (params ->> 'confirm')::boolean))`,
-    [invoiceId, createPayment.name],
-  );
-  return Number(sum!.amount);
 }
 
 async function requireCustomer(em: EntityManager, id: number): Promise<void> {

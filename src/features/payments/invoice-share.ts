@@ -1,3 +1,4 @@
+import { type Invoice } from '../invoices/invoice.entity.js';
 import { type Payment } from './payment.entity.js';
 import { PaymentStatus } from './payment-state.js';
 
@@ -44,9 +45,22 @@ export function sumsOf(payments: readonly Share[]) {
   };
 }
 
-/** When the payment came in that made the total full. */
-export function settledAt(payments: readonly Share[], total: number): Date | null {
+/**
+ * Lets an invoice that is no cycle follow its payments.
+ * @param gained minor units that they have brought since it last followed them
+ * @param asOf Stripe's time of the news
+ */
+export function followPayments(invoice: Invoice, payments: readonly Share[], gained: number, asOf: Date): void {
+  const sums = sumsOf(payments);
+  const elsewhere = invoice.paidElsewhere(sums.received - gained);
+  const needed = invoice.totalMinor - invoice.amountCreditedMinor - elsewhere;
+  invoice.follow(sums, elsewhere, settledAt(payments, needed) ?? invoice.paidAt ?? asOf);
+}
+
+/** When the payment came in that made the total full; null when they were not needed for that. */
+function settledAt(payments: readonly Share[], needed: number): Date | null {
+  if (needed <= 0) return null;
   const inOrder = payments.filter(({ received }) => received > 0).sort((a, b) => +a.succeededAt! - +b.succeededAt!);
   let sum = 0;
-  return inOrder.find(({ received }) => (sum += received) >= total)?.succeededAt ?? null;
+  return inOrder.find(({ received }) => (sum += received) >= needed)?.succeededAt ?? null;
 }

@@ -3,11 +3,12 @@ import { type AppliedMany } from '../../jobs/events.js';
 import { isUuid } from '../../shared/uuid.js';
 import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId } from '../../stripe/types.js';
-import { type Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
-import { isOpen, isSameShare, settledAt, type Share, shareOf, sumsOf } from './invoice-share.js';
+import { type Invoice } from '../invoices/invoice.entity.js';
+import { followPayments, isSameShare, type Share, shareOf, sumsOf } from './invoice-share.js';
 import { type Payment } from './payment.entity.js';
 import { paymentKey } from './payment-record.js';
 import { lockInSets, type LockedPayments, writeInSets } from './payment-rows.js';
+import { isFinalStatus } from './payment-state.js';
 
 /** What Stripe reported of an intent, or of its charge. */
 export interface PaymentNews {
@@ -74,16 +75,16 @@ function record(locked: LockedPayments, intentId: string, { report, accountId, a
     const shares = sharesOf(locked, invoice.id);
     const attempts = invoice.isCycle ? locked.attempts.get(invoice.id) : undefined;
     if (attempts !== undefined) invoice.followCycle(sumsOf(shares), attempts);
-    else invoice.follow(sumsOf(shares), settledAt(shares, invoice.totalMinor) ?? asOf);
+    else followPayments(invoice, shares, payment.amountReceived - before.received, asOf);
   }
   return order === 'unclear' ? 'fetch' : 'done';
 }
 
-/** Whether something of an invoice may be left open when it is paid. That is to be given up: see {@link cancelSuperseded}. */
+/** Whether an invoice may have no room left for something that is still open. That is to be given up: see {@link cancelSuperseded}. */
 function mayBeSuperseded(locked: LockedPayments, invoice: Invoice, payment: Payment): boolean {
   if (invoice.isCycle) return false;
-  const isPaid = invoice.status === InvoiceStatus.PAID;
-  return (isPaid && !payment.isFinal) || sharesOf(locked, invoice.id, payment).some(isOpen);
+  const isTooMuch = !payment.isFinal && payment.amountMinor > invoice.dueMinor;
+  return isTooMuch || sharesOf(locked, invoice.id, payment).some(({ status }) => !isFinalStatus(status));
 }
 
 /** What an invoice's payments amount to by now: those that are in the crowd as they have become. */

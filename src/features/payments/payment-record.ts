@@ -6,13 +6,13 @@ import { isUuid } from '../../shared/uuid.js';
 import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId, type Metadata, type PaymentIntentId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
-import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
+import { Invoice } from '../invoices/invoice.entity.js';
 import { type CycleInvoice } from '../invoices/invoice-record.js';
 import { StripeInvoice } from '../invoices/stripe-invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
-import { isSameShare, settledAt, type Share, shareOf, sumsOf } from './invoice-share.js';
+import { followPayments, isOpen, isSameShare, type Share, shareOf, sumsOf } from './invoice-share.js';
 import { Payment } from './payment.entity.js';
-import { cancelSuperseded } from './superseded.js';
+import { cancelSuperseded, openPayments } from './superseded.js';
 
 // The one place where what Stripe says of a payment becomes rows: the answers to our own calls, webhooks and look-ups all end here.
 
@@ -42,11 +42,12 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
   const payment =
     (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.id, source.accountId));
+  const before = shareOf(payment);
   // An intent that is made just as its invoice is paid is one too many, as well.
-  const before = payment.stripePaymentIntentId ? shareOf(payment) : null;
+  const isNew = !payment.stripePaymentIntentId;
   const order = payment.applyIntent(report, source.asOf, source.fetched);
   if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
-  if (!before || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, source.asOf);
+  if (isNew || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf);
   return order;
 }
 
@@ -64,7 +65,7 @@ export async function recordCharge(em: EntityManager, report: ChargeReport, sour
   if (payment.lacksBooking(report)) return 'unclear';
   const before = shareOf(payment);
   const order = payment.applyCharge(report, source.asOf, source.fetched);
-  if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, source.asOf);
+  if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf);
   return order;
 }
 
@@ -199,8 +200,9 @@ async function linkMethod(
   if (method) payment.paymentMethodId = method.id;
 }
 
-/** Adds up the payments of an invoice, while nobody else can. */
-async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Date): Promise<void> {
+/** Adds up the payments of an invoice, while nobody else can, and gives up those for which it has no room left. */
+async function followInvoice(em: EntityManager, payment: Payment, before: Share, asOf: Date): Promise<void> {
+  const { invoiceId } = payment;
   if (invoiceId === null) return;
   const invoice = await em.findOne(Invoice, { id: invoiceId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   if (!invoice) return;
@@ -210,8 +212,8 @@ async function followInvoice(em: EntityManager, { invoiceId }: Payment, asOf: Da
   }
   await em.flush();
   const payments = await sharesOf(em, invoiceId);
-  invoice.follow(sumsOf(payments), settledAt(payments, invoice.totalMinor) ?? asOf);
-  if (invoice.status === InvoiceStatus.PAID) await cancelSuperseded(em, invoiceId);
+  followPayments(invoice, payments, payment.amountReceived - before.received, asOf);
+  if (payments.some(isOpen)) await cancelSuperseded(em, invoice, await openPayments(em, invoiceId));
 }
 
 /** All payments of an invoice, in the order in which they were asked for. */

@@ -51,7 +51,7 @@ const typesOf = <Entity>(columns: readonly Column<Entity>[]) =>
 
 // The invoice first, as everybody does who may change both; and each kind by its id.
 const lockInvoices = `select coalesce(json_agg(i), '[]') from (
-  select i.id, i.subscription_id, i.total, c.attempts, ${namesOf(invoiceColumns, 'i.')}
+  select i.id, i.subscription_id, i.total, i.amount_credited, c.attempts, ${namesOf(invoiceColumns, 'i.')}
   from invoices i left join stripe_invoices c on c.invoice_id = i.id
   where i.id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by i.id for no key update of i) i`;
 const lockPayments = `select coalesce(json_agg(p), '[]') from (
@@ -177,7 +177,12 @@ function paymentOf(row: Row): Payment {
 
 function invoiceOf(row: Row): Invoice {
   const invoice = filled(new Invoice(), row, invoiceColumns);
-  return Object.assign(invoice, { id: row.id, subscriptionId: row.subscription_id, totalMinor: row.total });
+  return Object.assign(invoice, {
+    id: row.id,
+    subscriptionId: row.subscription_id,
+    totalMinor: row.total,
+    amountCreditedMinor: row.amount_credited,
+  });
 }
 
 function filled<Entity extends object>(entity: Entity, row: Row, columns: readonly Column<Entity>[]): Entity {
