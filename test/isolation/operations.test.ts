@@ -40,7 +40,14 @@ beforeAll(async () => {
   await client.connect();
   const plant = async (number: number) => {
     const { id, accountId } = await app.aConnectedTenant();
-    return plantRows(client, { id, accountId }, number, ['stripe_accounts', 'stripe_config']);
+    const planted = await plantRows(client, { id, accountId }, number, ['stripe_accounts', 'stripe_config']);
+    // An invoice of a subscription, and a contract that is billed already, are refused before anybody looks at what they would be paid with.
+    await client.query('update invoices set subscription_id = null where tenant_id = $1', [id]);
+    await client.query("update stripe_subscriptions set status = 'CANCELED', ended_at = now() where tenant_id = $1", [
+      id,
+    ]);
+    await client.query("update contracts set status = 'ACTIVE' where tenant_id = $1", [id]);
+    return planted;
   };
   [a, b] = [await plant(710_001), await plant(720_002)];
   await client.end();

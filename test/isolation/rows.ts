@@ -98,6 +98,7 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
     payment_method_id: rows.get('payment_methods')!.id,
     stripe_account_id: rows.get('')!.accountId,
     stripe_payment_intent_id: `pi_${unique()}`,
+    stripe_charge_id: `ch_${unique()}`,
     amount: 1000,
     currency: 'usd',
   }),
@@ -131,6 +132,7 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
       stripe_account_id: rows.get('')!.accountId,
       cause,
       stripe_balance_transaction_id: cause,
+      stripe_charge_id: rows.get('payments')!.stripe_charge_id,
       type: 'charge',
       category: 'charge',
       currency: 'usd',
@@ -144,6 +146,7 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
   ledger_postings: (rows) => ({
     ...ours(),
     transaction_id: rows.get('ledger_transactions')!.id,
+    stripe_charge_id: rows.get('payments')!.stripe_charge_id,
     account: 'SUSPENSE',
     currency: 'usd',
     amount: 1,
