@@ -42,6 +42,12 @@ export class StripeFailure extends AppError {
     return this.sent === 'maybe' ? 'unknown' : 'refused';
   }
 
+  /** Whether Stripe answered with an error of its own: under this key it would only be repeated. */
+  get isKeySpent(): boolean {
+    const cause = this.originalError;
+    return this.sent === 'maybe' && cause instanceof errors.StripeAPIError && cause.statusCode === 500;
+  }
+
   /** Whether the same call with the same key may succeed later, without anybody changing anything. */
   get isTransient(): boolean {
     return transient.has(this.code);

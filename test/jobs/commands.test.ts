@@ -196,6 +196,83 @@ describe('an answer that is lost', () => {
   });
 });
 
+describe('an error of Stripe itself', () => {
+  const failing = async (kind: string) => {
+    await world.sandbox.control('/faults', { kind, ...always, method: 'POST', path: '/v1/payment_intents' });
+    const request = aRequest(free);
+    await expect(tenant.payments.createPaymentIntent(request)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await world.sandbox.control('/faults', undefined, 'DELETE');
+    return request;
+  };
+
+  test('is not waited for under a key that only repeats it: what is not there is sent under another', async () => {
+    const request = await failing('500_before');
+    await recoverAll();
+    // The first request might still come to an end.
+    expect(await command()).toMatchObject({ state: 'UNKNOWN', key_generation: 1 });
+    expect(await tenant.intents()).toEqual([]);
+    await world.db.query(`update commands set key_spent_at = now() - interval '91 seconds' where tenant_id = $1`, [
+      tenant.id,
+    ]);
+    await recoverAll();
+    expect(await command()).toMatchObject({ state: 'SUCCEEDED' });
+    const [intent, ...others] = await tenant.intents();
+    expect(others).toEqual([]);
+    await expect(tenant.payments.createPaymentIntent(request)).resolves.toMatchObject({
+      stripePaymentIntentId: intent!.id,
+    });
+  });
+
+  test('behind which it was done after all is found out at once', async () => {
+    await failing('500_after');
+    await recoverAll();
+    expect(await command()).toMatchObject({ state: 'SUCCEEDED' });
+    expect(await tenant.intents()).toHaveLength(1);
+  });
+});
+
+describe('an account that is gone', () => {
+  const unanswered = async (kind: string, more = {}) => {
+    await world.sandbox.control('/faults', { kind, ...always, method: 'POST', path: '/v1/payment_intents' });
+    await tenant.payments.createPaymentIntent(aRequest({ ...free, ...more })).catch(() => undefined);
+    await world.sandbox.control('/faults', undefined, 'DELETE');
+  };
+  const disconnect = () =>
+    world.db.query('update stripe_config set disconnected_at = now() where tenant_id = $1', [tenant.id]);
+  const failed = { state: 'FAILED', outcome: { error: { code: 'ACCOUNT_DISCONNECTED' } } };
+
+  test('is sent nothing any more', async () => {
+    await unanswered('reset_before');
+    await disconnect();
+    await recoverAll();
+    expect(await command()).toMatchObject(failed);
+    expect(await tenant.intents()).toEqual([]);
+    const [payment] = await world.db.query('select status from payments where tenant_id = $1', [tenant.id]);
+    expect(payment).toEqual({ status: 'CANCELED' });
+  });
+
+  test('is not asked forever what became of a payment, and its invoice is paid elsewhere', async () => {
+    const invoiceId = await tenant.anInvoice();
+    await unanswered('reset_after', { amount: null, currency: null, invoiceId });
+    await world.db.query(`update payments set status = 'PROCESSING' where tenant_id = $1`, [tenant.id]);
+    await world.sandbox.control(`/accounts/${tenant.accountId}/deauthorize`, {});
+    const next = await world.aTenant();
+    await world.db.query('update stripe_config set stripe_account_id = $2 where tenant_id = $1', [
+      tenant.id,
+      next.accountId,
+    ]);
+    // While it is open it holds nothing back either: nothing will be heard of it.
+    await expect(tenant.payments.createPaymentIntent(aRequest({ invoiceId }))).resolves.toBeDefined();
+    await recoverAll();
+    const [lost] = await world.db.query(
+      `select c.state, c.outcome, p.status from commands c join payments p on p.id::text = c.subject_id
+       where c.tenant_id = $1 and c.stripe_account_id = $2 and c.kind = 'payments.create'`,
+      [tenant.id, tenant.accountId],
+    );
+    expect(lost).toMatchObject({ ...failed, status: 'FAILED' });
+  });
+});
+
 describe('a command that was cut off', () => {
   /** Written down, and then nothing: as after a kill before Stripe was asked. */
   async function cutOff(age: string): Promise<void> {

@@ -60,6 +60,9 @@ export const createAccountCommand: CommandKind<NewAccount, CreateConnectAccount,
   },
 
   reject: () => Promise.resolve(),
+
+  // An address and a name are not for the log of what was asked.
+  keep: ({ country, metadata }) => ({ country, metadata }),
 };
 
 /** Whether Stripe confirmed that the platform has no access any more; where it does not, only the account's owner can take it away. */

@@ -18,7 +18,7 @@ import { audit } from '../audit/audit.js';
 import { Customer } from '../customers/customer.entity.js';
 import { knownStripeCustomer, withStripeCustomer } from '../customers/stripe-customer.js';
 import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
-import { chargeableAccount } from '../onboarding/connected-account.js';
+import { chargeableAccount, stripeConfigOf } from '../onboarding/connected-account.js';
 import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { checkCurrency, invoiceKey } from './payment-input.js';
@@ -123,6 +123,7 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
 
   async send(running, key) {
     const { plan, stripe } = running;
+    if (running.command.attempts > 1) await requireConnection(running);
     const create = (customerId: CustomerId | undefined, key: string) =>
       stripe.createPaymentIntent(
         {
@@ -176,11 +177,13 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     return { paymentId: command.subjectId, stripePaymentIntentId: intent.id, stripeAccountId: accountId };
   },
 
-  async reject(em, { command }, { code, message, facts }, isSettledAtOnce) {
+  async reject(em, { command }, { code, message, facts, sent }, isSettledAtOnce) {
     const id = command.subjectId as Uuid;
     const payment = await em.findOneOrFail(Payment, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     const failure = { code: facts.stripeCode ?? code.toLowerCase(), declineCode: facts.declineCode, message };
-    if (code === 'CARD_DECLINED' || code === 'PAYMENT_ACTION_REQUIRED') payment.decline(failure);
+    // From an account that is disconnected nobody hears whether there is an intent.
+    const isLost = code === 'ACCOUNT_DISCONNECTED' && sent !== 'never' && !isSettledAtOnce;
+    if (code === 'CARD_DECLINED' || code === 'PAYMENT_ACTION_REQUIRED' || isLost) payment.decline(failure);
     else if (!isSettledAtOnce) payment.giveUp(failure);
     else {
       // Nobody has heard of it yet, and Stripe has nothing of it: it never was a payment.
@@ -198,6 +201,13 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
 
 function reportOf(intent: PaymentIntent): PaymentReport {
   return { intent: intentReport(intent), clientSecret: intent.client_secret };
+}
+
+/** Time has passed since the command was prepared: an account that was given up meanwhile takes no payments. */
+async function requireConnection({ db, command }: Running<PaymentPlan>): Promise<void> {
+  const config = await db.transaction((em) => stripeConfigOf(em));
+  if (config?.stripeAccountId !== command.stripeAccountId || config?.disconnectedAt)
+    throw new StripeFailure('ACCOUNT_DISCONNECTED', 'The Stripe account is disconnected.', 'never');
 }
 
 function forCustomerOf<T>(

@@ -82,13 +82,22 @@ export async function closeCommand(
   if (closed.length === 0) throw new LostLease('The command was taken over.');
 }
 
-/** Leaves a command open, to be looked into later. */
-export async function postponeCommand(em: EntityManager, { id, leaseToken }: Command, delayMs: number): Promise<void> {
+/**
+ * Leaves a command open, to be looked into later.
+ * @param isKeySpent whether its key gets no other answer any more
+ */
+export async function postponeCommand(
+  em: EntityManager,
+  { id, leaseToken }: Command,
+  delayMs: number,
+  isKeySpent: boolean,
+): Promise<void> {
   await em.execute(
     `update commands set state = 'UNKNOWN', lease_token = null, lease_until = null,
-       next_attempt_at = now() + ? * interval '1 millisecond'
+       next_attempt_at = now() + ? * interval '1 millisecond',
+       key_generation = key_generation + case when ? then 1 else 0 end, key_spent_at = case when ? then now() else key_spent_at end
      where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN')`,
-    [delayMs, id, leaseToken],
+    [delayMs, isKeySpent, isKeySpent, id, leaseToken],
   );
 }
 

@@ -47,6 +47,14 @@ export class Command extends ModeRow {
   @Property({ type: 'datetime', nullable: true })
   sentAt: Date | null = null;
 
+  /** How many of its keys Stripe answered with an error of its own, which it would only repeat. */
+  @Property({ type: 'integer' })
+  keyGeneration: number = 0;
+
+  /** When the last of them was. */
+  @Property({ type: 'datetime', nullable: true })
+  keySpentAt: Date | null = null;
+
   @Property({ type: 'datetime', defaultRaw: 'now()' })
   nextAttemptAt!: Date;
 

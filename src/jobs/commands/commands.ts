@@ -133,10 +133,16 @@ export class Commands {
     try {
       found = await kind.find(running);
     } catch (error) {
-      throw await this.postpone(kind, running, error);
+      // What became of it, nobody will hear from there any more.
+      throw error instanceof StripeFailure && error.code === 'ACCOUNT_DISCONNECTED'
+        ? await this.reject(kind, running, error, { isFirst: false, releaseKey: false })
+        : await this.postpone(kind, running, error);
     }
     failpoint('command.after-find');
     if (found !== null) return this.finish(kind, running, found, { version });
+    // It goes out under a new key, for which to Stripe it is another request: not before the earlier one has surely come to its end.
+    if (command.keySpentAt && this.settings.clock.now().getTime() - +command.keySpentAt < this.settings.leaseMs)
+      throw await this.postpone(kind, running, new StripeFailure('OUTCOME_UNKNOWN', 'Stripe failed at this.', 'maybe'));
     const age = this.settings.clock.now().getTime() - (command.sentAt?.getTime() ?? 0);
     if (kind.isRepeatable || age < this.settings.keyLifeMs) return this.send(kind, running, false);
     // Stripe may have forgotten the key, so sending again could do it twice; but it is certain that it was not done.
@@ -178,7 +184,7 @@ export class Commands {
   ): Promise<Done<Report>> {
     let report: Report;
     try {
-      report = await kind.send(running, stripeKey(running.command.id, kind.name));
+      report = await kind.send(running, keyOf(running.command, kind.name));
     } catch (error) {
       // A later try that reached nobody, or was turned away at the door, says nothing about an earlier one.
       const isSettled =
@@ -269,7 +275,8 @@ export class Commands {
     const level = cause instanceof StripeFailure || cause instanceof LostLease ? 'warn' : 'error';
     logger?.[level]({ ...about, tenantId: this.db.tenantId, err: cause }, 'A command is left open');
     // When even this cannot be written, the lease runs out by itself.
-    await this.db.transaction((em) => postponeCommand(em, command, delay)).catch(() => undefined);
+    const isKeySpent = cause instanceof StripeFailure && cause.isKeySpent;
+    await this.db.transaction((em) => postponeCommand(em, command, delay, isKeySpent)).catch(() => undefined);
     const message = 'It is not known yet whether this was done; it is being found out. Ask again with the same key.';
     const facts = cause instanceof StripeFailure ? cause.facts : {};
     const { stripeRequestId } = facts;
@@ -294,6 +301,12 @@ export class Commands {
       return this.db.transaction(work);
     }
   }
+}
+
+/** Stripe's key of a command. Another one after Stripe failed under it, which it would only repeat. */
+function keyOf({ id, keyGeneration }: Command, kind: string): string {
+  const key = stripeKey(id, kind);
+  return keyGeneration === 0 ? key : `${key}:${keyGeneration}`;
 }
 
 /** Stripe's refusal as the caller sees it: its field is one of the input. */
