@@ -53,16 +53,22 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
 
 /**
  * Records what Stripe says of a charge.
+ * @param canAsk whether Stripe can be asked for what the report leaves out; if not, what it says is all there is
  * @returns `unclear` also when it is booked and the report does not say how
  */
-export async function recordCharge(em: EntityManager, report: ChargeReport, source: Source): Promise<Order> {
+export async function recordCharge(
+  em: EntityManager,
+  report: ChargeReport,
+  source: Source,
+  canAsk = true,
+): Promise<Order> {
   // Without an intent it was made past everything that this server does; and a failed try is told by its intent.
   if (!report.paymentIntentId || report.status !== 'succeeded') return 'stale';
   await lockInvoiceOf(em, report.paymentIntentId, report.metadata, source.accountId);
   const payment =
     (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
     (await adopt(em, report, report.paymentIntentId, source.accountId));
-  if (payment.lacksBooking(report)) return 'unclear';
+  if (canAsk && payment.lacksBooking(report)) return 'unclear';
   const before = shareOf(payment);
   const order = payment.applyCharge(report, source.asOf, source.fetched);
   if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf);

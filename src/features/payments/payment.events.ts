@@ -7,6 +7,7 @@ import {
   type Reported,
 } from '../../jobs/events.js';
 import { chargeReport, type ChargeReport, intentReport, type IntentReport } from '../../stripe/reports.js';
+import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type ChargeId, idOf, type PaymentIntentId } from '../../stripe/types.js';
 import { recordMany } from './payment-crowd.js';
 import { paymentVersion, recordCharge, recordIntent } from './payment-record.js';
@@ -21,20 +22,33 @@ type IntentEvent = EventOf<
   | 'payment_intent.amount_capturable_updated'
 >;
 
-const intentChanged: EventHandler<IntentEvent, IntentReport> = {
+/** Instead of a report, when the account is disconnected: then what the event itself says is all that will ever be known. */
+type Gone = 'gone';
+
+async function unlessGone<Report>(asked: Promise<Report>): Promise<Report | Gone> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StripeFailure && error.code === 'ACCOUNT_DISCONNECTED') return 'gone';
+    throw error;
+  }
+}
+
+const intentChanged: EventHandler<IntentEvent, IntentReport | Gone> = {
   object: ({ data }) => data.object.id,
 
   async apply(em, { data }, { accountId, created }, fetched) {
-    const source = { accountId, asOf: created, fetched: fetched !== null };
-    const order = await recordIntent(em, fetched ?? intentReport(data.object), source);
-    return order === 'unclear' ? 'fetch' : 'done';
+    const read = fetched === 'gone' ? null : fetched;
+    const source = { accountId, asOf: created, fetched: read !== null };
+    const order = await recordIntent(em, read ?? intentReport(data.object), source);
+    return order === 'unclear' && fetched !== 'gone' ? 'fetch' : 'done';
   },
 
   applyMany,
 
   version: (em, { data }, { accountId }) => paymentVersion(em, { intentId: data.object.id, accountId }),
-  load: async ({ data }, { stripe }) =>
-    intentReport(await stripe.retrievePaymentIntent(data.object.id as PaymentIntentId)),
+  load: ({ data }, { stripe }) =>
+    unlessGone(stripe.retrievePaymentIntent(data.object.id as PaymentIntentId).then(intentReport)),
 };
 
 type ChargeEvent = EventOf<
@@ -42,13 +56,14 @@ type ChargeEvent = EventOf<
 >;
 
 /** Receipt, refunds so far, and the fees: an event names only the booking's id, so what was booked is fetched. */
-const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
+const chargeChanged: EventHandler<ChargeEvent, ChargeReport | Gone> = {
   // In order with the events of its intent: both change one payment.
   object: ({ data }) => idOf(data.object.payment_intent) ?? data.object.id,
 
   async apply(em, { data }, { accountId, created }, fetched) {
-    const source = { accountId, asOf: created, fetched: fetched !== null };
-    const order = await recordCharge(em, fetched ?? chargeReport(data.object), source);
+    const read = fetched === 'gone' ? null : fetched;
+    const source = { accountId, asOf: created, fetched: read !== null };
+    const order = await recordCharge(em, read ?? chargeReport(data.object), source, fetched !== 'gone');
     return order === 'unclear' && fetched === null ? 'fetch' : 'done';
   },
 
@@ -56,7 +71,7 @@ const chargeChanged: EventHandler<ChargeEvent, ChargeReport> = {
 
   version: (em, { data }, { accountId }) =>
     paymentVersion(em, { intentId: idOf(data.object.payment_intent), accountId }),
-  load: async ({ data }, { stripe }) => chargeReport(await stripe.retrieveCharge(data.object.id as ChargeId)),
+  load: ({ data }, { stripe }) => unlessGone(stripe.retrieveCharge(data.object.id as ChargeId).then(chargeReport)),
 };
 
 /** One for both, because both change one payment. */
