@@ -36,6 +36,7 @@ import { AppError } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
 import { plainFields } from './compiled/plain-fields.js';
 import { recordable } from './compiled/recording.js';
+import { refuseNul } from './plain-text.js';
 
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
@@ -88,6 +89,7 @@ const pubSub = {
 
 /** The whole schema, ready to be executed. */
 export function createSchema(): GraphQLSchema {
+  refuseNul();
   // Inputs are checked by their scalars and by the services, which know what the values mean.
   const schema = buildSchemaSync({
     ...{ resolvers, authChecker, pubSub, validate: false, nullableByDefault: false },

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { buildSchema, graphql, type GraphQLError } from 'graphql';
 import { pino } from 'pino';
 import { errorFormatter } from '../../src/graphql/errors.js';
@@ -15,6 +16,19 @@ beforeAll(async () => {
 });
 
 afterAll(() => app?.stop());
+
+const nulIn = 'mutation ($input: CreatePaymentIntentInput!) { createPaymentIntent(input: $input) { payment { id } } }';
+
+/** A list, asked for behind a place that nobody was shown. */
+function after(list: string, checked: string, place: unknown[]): string {
+  const values = JSON.stringify(place);
+  const cursor = Buffer.from(
+    crc32(checked + values)
+      .toString(16)
+      .padStart(8, '0') + values,
+  ).toString('base64url');
+  return `{ ${list}(after: "${cursor}") { nodes { id } } }`;
+}
 
 test.each<[string, string, object, string | undefined]>([
   ['a field that is not there', '{ nope }', {}, undefined],
@@ -42,6 +56,22 @@ test.each<[string, string, object, string | undefined]>([
     '{ payments(filter: { createdAfter: "yesterday" }) { nodes { id } } }',
     {},
     'filter.createdAfter',
+  ],
+  ['a NUL in a variable', nulIn, { input: { idempotencyKey: 'k', description: 'a\0b' } }, 'input.description'],
+  [
+    'a NUL in the document',
+    'mutation { createPaymentIntent(input: { idempotencyKey: "k", description: "a\\u0000b" }) { payment { id } } }',
+    {},
+    'input.description',
+  ],
+  ['a NUL in what is looked for', 'query ($q: String!) { customers(search: $q) { nodes { id } } }', { q: '\0' }, 'q'],
+  ['a cursor beyond all numbers', after('customers', 'Customer asc name id ', ['A', 2 ** 31]), {}, 'after'],
+  ['a cursor of no text', after('customers', 'Customer asc name id ', ['A\0', 1]), {}, 'after'],
+  [
+    'a cursor beyond all times',
+    after('invoices', 'Invoice desc createdAt id ', [253_402_300_800_000_000, 1]),
+    {},
+    'after',
   ],
 ])('%s is the fault of the input, and says where', async (_, query, variables, field) => {
   const { errors } = await app.ask(query, variables, token);

@@ -51,15 +51,23 @@ function parameter(value: unknown, type: ColumnType, field: string): unknown {
     if (!Number.isSafeInteger(value)) throw badCursor(field);
     return timestamp(value as number, field);
   }
-  if (type === 'integer' ? !Number.isSafeInteger(value) : typeof value !== 'string') throw badCursor(field);
+  if (type === 'integer' ? !isInteger(value) : typeof value !== 'string' || value.includes('\0'))
+    throw badCursor(field);
   if (type === 'uuid' && !isUuid(value)) throw badCursor(field);
   return value;
+}
+
+/** What PostgreSQL's `integer` holds: no list is ordered by more. */
+function isInteger(value: unknown): boolean {
+  return Number.isInteger(value) && Math.abs(value as number) < 2 ** 31;
 }
 
 /** JavaScript's dates end at milliseconds; two rows of one millisecond must not become one place. */
 function timestamp(microseconds: number, field: string): string {
   const date = new Date(Math.floor(microseconds / 1000));
-  if (Number.isNaN(date.getTime())) throw badCursor(field);
+  // Beyond these years it is written otherwise, which PostgreSQL does not read.
+  const year = date.getUTCFullYear();
+  if (!(year >= 1 && year <= 9_999)) throw badCursor(field);
   const rest = (((microseconds % 1000) + 1000) % 1000).toString().padStart(3, '0');
   return date.toISOString().replace('Z', `${rest}Z`);
 }
