@@ -87,7 +87,8 @@ export class Lane {
         resolve(again);
       };
       const forget = (sql: string) => void this.prepared.delete(sql);
-      this.client.query(new Unit(scope, named, { mayRepeat, forget, hold: (stream) => this.hold(stream), done }));
+      const lost = () => void (this.retired = true);
+      this.client.query(new Unit(scope, named, { mayRepeat, forget, lost, hold: (stream) => this.hold(stream), done }));
     });
   }
 

@@ -26,6 +26,8 @@ interface Named {
 interface Surroundings {
   readonly mayRepeat: boolean;
   readonly forget: (sql: string) => void;
+  /** PostgreSQL said goodbye: nothing more may be asked on this connection, even before it is seen to be closed. */
+  readonly lost: () => void;
   /** Keeps back what is written to the stream until the others of this turn have written, too. */
   readonly hold: (stream: Duplex) => void;
   readonly done: (again: readonly Statement[]) => void;
@@ -79,6 +81,7 @@ export class Unit implements Submittable {
   /** Also when the connection broke, with an error that has no SQLSTATE. */
   handleError(error: Error): void {
     if (this.isSettled) return;
+    if (isGoodbye(error)) this.around.lost();
     const again: Statement[] = [];
     const unanswered = this.statements.slice(Math.max(this.at, 0));
     unanswered.forEach(({ statement, name }, i) => {
@@ -125,9 +128,14 @@ function elementOf(value: unknown): string {
   return text === null ? 'null' : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
+/** The connection broke, or the server is going away: it tells each connection before it closes it. */
+function isGoodbye(error: Error): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('08') || code.startsWith('57P');
+}
+
 /** Not an answer to the statement: the connection broke, the server went away, or what was prepared no longer fits the tables. */
 function isRepeatable(error: Error): boolean {
   const { code } = error as { code?: unknown };
-  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return true;
-  return code.startsWith('08') || code.startsWith('57P') || code === '26000' || code === '0A000';
+  return isGoodbye(error) || code === '26000' || code === '0A000';
 }

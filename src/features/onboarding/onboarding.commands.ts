@@ -26,11 +26,12 @@ export const createAccountCommand: CommandKind<NewAccount, CreateConnectAccount,
     await em.execute(`select pg_advisory_xact_lock(hashtextextended('stripe account of ' || ?, 0))`, [
       command.tenantId,
     ]);
+    // In this order: a command that is finished between the two looks has left its account behind.
+    const open = await em.count(Command, { kind: command.kind, finishedAt: null, id: { $ne: command.id } });
+    if (open > 0) throw new AppError('CONFLICT', 'A Stripe account is being made already.');
     const config = await stripeConfigOf(em, { lock: true });
     if (config && !config.disconnectedAt)
       throw new AppError('INVALID_STATE', 'There is a Stripe account already. Disconnect it before making another.');
-    const open = await em.count(Command, { kind: command.kind, finishedAt: null, id: { $ne: command.id } });
-    if (open > 0) throw new AppError('CONFLICT', 'A Stripe account is being made already.');
     const tenant = await em.findOneOrFail(Tenant, { id: command.tenantId });
     const metadata = { tenant_id: command.tenantId, command_id: command.id };
     return { country, email, businessName: businessName ?? tenant.name, metadata };
