@@ -207,12 +207,12 @@ function forOwnerOf<T>(
 async function requireAnother(em: EntityManager, customerId: number, id: Uuid): Promise<void> {
   const running = { $in: [SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE] };
   if (!(await em.findOne(StripeSubscription, { customerId, status: running }))) return;
-  const others = await em.find(PaymentMethod, { customerId, id: { $ne: id }, status: PaymentMethodStatus.ACTIVE });
-  // Those that are being removed are as good as gone.
+  // Those that are being removed are as good as gone. Asked first: one that is gone before the second look is not found by it.
   const leaving = await em.execute<{ id: string }[]>(
     `select subject_id as id from commands where kind = ? and state in ('PENDING', 'UNKNOWN')`,
     [detachName],
   );
+  const others = await em.find(PaymentMethod, { customerId, id: { $ne: id }, status: PaymentMethodStatus.ACTIVE });
   const gone = new Set(leaving.map(({ id }) => id));
   const now = systemClock.now();
   const isUsable = (method: PaymentMethod) =>
