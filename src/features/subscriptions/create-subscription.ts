@@ -199,12 +199,13 @@ function reportOf(subscription: Subscription): CreationReport {
 async function checkFree(em: EntityManager, contract: Contract, { id, kind }: Command): Promise<void> {
   if (contract.status !== ContractStatus.ACTIVE) throw wrongContract(`is ${contract.status.toLowerCase()}`);
   if (contract.unitAmountMinor === 0) throw wrongContract('costs nothing');
-  if (await liveSubscription(em, contract.id)) throw wrongContract('has a subscription already');
+  // In this order: a command that is finished between the two looks has left its subscription behind.
   const open = { kind, subjectId: String(contract.id), finishedAt: null, id: { $ne: id } };
   if ((await em.count(Command, open)) > 0)
     throw new AppError('CONFLICT', 'A subscription of this contract is being made already.', {
       field: 'input.contractId',
     });
+  if (await liveSubscription(em, contract.id)) throw wrongContract('has a subscription already');
 }
 
 function wrongContract(why: string): AppError {
