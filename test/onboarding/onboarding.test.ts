@@ -270,6 +270,11 @@ test('a tenant that withdraws its permission at Stripe is disconnected, and keep
   const log = await app.db.query(`select actor, action from audit_log where tenant_id = $1 order by id`, [tenant.id]);
   expect(log.at(0)).toMatchObject({ action: 'stripe-account.create' });
   expect(log.at(-1)).toEqual({ actor: 'stripe', action: 'stripe-account.disconnect' });
+  const [made] = await app.db.query(
+    `select params from commands where tenant_id = $1 and kind = 'onboarding.create-account'`,
+    [tenant.id],
+  );
+  expect(Object.keys(made!.params as object).sort()).toEqual(['country', 'metadata']);
 
   const again = await create();
   expect(again).toMatchObject({ id, onboarding: 'NOT_STARTED' });

@@ -57,7 +57,7 @@ function parameter(value: unknown, type: ColumnType, field: string): unknown {
   return value;
 }
 
-/** What PostgreSQL's `integer` holds: no list is ordered by more. */
+/** What PostgreSQL's `integer` holds. Where a list is ordered by a `bigint`, that is a count which starts at one for each tenant. */
 function isInteger(value: unknown): boolean {
   return Number.isInteger(value) && Math.abs(value as number) < 2 ** 31;
 }
