@@ -116,7 +116,9 @@ function contradictions(env: Readonly<Record<string, string | undefined>>): stri
     found.push('STRIPE_API_BASE must not be set when STRIPE_MODE is live: live keys go to Stripe and nowhere else.');
   }
   if (mode === 'live' && !env.LINK_SECRET) {
-    found.push('LINK_SECRET must be set when STRIPE_MODE is live: links that customers hold must outlive a change of the Stripe key.');
+    found.push(
+      'LINK_SECRET must be set when STRIPE_MODE is live: links that customers hold must outlive a change of the Stripe key.',
+    );
   }
   if (!env.JWT_SECRET === !env.JWKS_URL) {
     found.push('JWT_SECRET or JWKS_URL must be set, and not both: it says who may issue tokens.');
