@@ -237,7 +237,7 @@ export function amountDueOf(status: InvoiceStatus, total: number, paid: number, 
 }
 
 /** What of an invoice's total neither came in nor will. */
-export function creditedOf({ total, amountPaid, amountRemaining }: InvoiceReport): number {
+function creditedOf({ total, amountPaid, amountRemaining }: InvoiceReport): number {
   return total - amountPaid - amountRemaining;
 }
 

@@ -78,7 +78,7 @@ interface ShareRow {
 }
 
 /** What is known of a share, and whose it is. */
-export interface InvoiceShare extends Share {
+interface InvoiceShare extends Share {
   readonly paymentId: string;
 }
 
