@@ -125,7 +125,7 @@ describe('PostgreSQL', () => {
   test(
     'F9: PostgreSQL is killed under load and comes back: what was answered is there, once',
     async () => {
-      const kills = dose(2, 100);
+      const kills = dose(1, 100);
       server = await startPostgres({ dataDir });
       const { port } = server;
       stage = await aStage({

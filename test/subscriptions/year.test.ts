@@ -6,7 +6,7 @@ import { aBillingTenant, type BilledContract, type BillingTenant, day, type Fact
 // A year of one tenant: contracts join, leave, grow, shrink, pause; cards fail and are replaced. What we hold in the end is what
 // the local Stripe holds, although its events came doubled and in disorder.
 
-const contracts = Number(process.env.YEAR_CONTRACTS ?? 20);
+const contracts = Number(process.env.YEAR_CONTRACTS ?? 8);
 const seed = Number(process.env.YEAR_SEED ?? randomInt(1_000_000));
 
 let app: TestApp;
