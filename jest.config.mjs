@@ -20,6 +20,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  maxWorkers: 2,
+  // Much of the time is waited, not worked: for processes to start and to be killed, and for events to come.
+  maxWorkers: 3,
   testTimeout: 30_000,
 };
