@@ -1,15 +1,8 @@
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { executablePath, inBrowser } from '../support/browser.js';
 import { aCustomer, aTenant } from '../support/factories.js';
 import { type Stage, startStage } from './stage.js';
 import { aToken } from '../support/tokens.js';
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-const isThere = existsSync(executablePath);
-if (!isThere && process.env.REQUIRE_BROWSER)
-  throw new Error(`There is no browser at ${executablePath}: set CHROMIUM_PATH.`);
-if (!isThere)
-  console.log(`No browser at ${executablePath}: the explorer is tested without one. Set CHROMIUM_PATH to change that.`);
 
 let app: Stage;
 let token: string;
@@ -64,7 +57,7 @@ test('without the setting there is no explorer', async () => {
   expect([page.status, file.status]).toEqual([405, 404]);
 });
 
-(isThere ? describe : describe.skip)('in a browser', () => {
+inBrowser('the explorer')('in a browser', () => {
   let browser: Browser;
   let page: Page;
   const strangers: string[] = [];

@@ -1,12 +1,9 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { PayLinks } from '../../src/features/pay-page/pay-links.js';
 import { loadConfig } from '../../src/config.js';
+import { executablePath, inBrowser } from '../support/browser.js';
 import { startApp, type TestApp } from '../support/harness.js';
-import { aLinkedInvoice, cards, executablePath, hasBrowser, type LinkedInvoice } from './support.js';
-
-if (!hasBrowser && process.env.REQUIRE_BROWSER)
-  throw new Error(`There is no browser at ${executablePath}: set CHROMIUM_PATH.`);
-if (!hasBrowser) console.log(`No browser at ${executablePath}: the pay page is tested without one. Set CHROMIUM_PATH.`);
+import { aLinkedInvoice, cards, type LinkedInvoice } from './support.js';
 
 let app: TestApp;
 let browser: Browser;
@@ -48,7 +45,7 @@ async function isPaid({ token, invoiceId }: LinkedInvoice): Promise<boolean> {
   return invoice.status === 'PAID';
 }
 
-(hasBrowser ? describe : describe.skip)('in a browser', () => {
+inBrowser('the pay page')('in a browser', () => {
   beforeAll(async () => {
     app = await startApp();
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });

@@ -1,10 +1,6 @@
-import { existsSync } from 'node:fs';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { aCustomer, anInvoice, type Row } from '../support/factories.js';
 import { type TestApp } from '../support/harness.js';
-
-export const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-export const hasBrowser = existsSync(executablePath);
 
 export const createLink = `mutation ($input: CreateInvoicePayLinkInput!) {
   createInvoicePayLink(input: $input) { url expiresAt }
