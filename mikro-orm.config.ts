@@ -7,6 +7,8 @@ import { Dispute } from './src/features/disputes/dispute.entity.js';
 import { Invoice } from './src/features/invoices/invoice.entity.js';
 import { InvoiceLine } from './src/features/invoices/invoice-line.entity.js';
 import { StripeInvoice } from './src/features/invoices/stripe-invoice.entity.js';
+import { Mail } from './src/features/mail/mail.entity.js';
+import { MailSettings } from './src/features/mail/mail-settings.entity.js';
 import { StripeAccount, StripeConfig } from './src/features/onboarding/stripe-config.entity.js';
 import { PaymentMethod } from './src/features/payment-methods/payment-method.entity.js';
 import { Payment } from './src/features/payments/payment.entity.js';
@@ -37,6 +39,8 @@ export const entities: EntityClass<object>[] = [
   Dispute,
   WebhookEvent,
   Command,
+  Mail,
+  MailSettings,
   AuditEntry,
 ];
 

@@ -1,7 +1,7 @@
 import { type MikroORM } from '@mikro-orm/postgresql';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { asUuid, type Uuid } from '../shared/uuid.js';
-import { livemodeSetting, tenantSetting } from './tenant-entity.js';
+import { livemodeSetting, mailsSetting, tenantSetting } from './tenant-entity.js';
 
 /** What every transaction begins with: a hung statement must not hold a request for ever, nor an abandoned transaction its locks. */
 const timeouts = { statement_timeout: '10s', idle_in_transaction_session_timeout: '30s' } as const;
@@ -15,11 +15,13 @@ export class Database {
     readonly orm: MikroORM,
     /** Whether this process holds live keys. Rows of the other mode are out of its reach. */
     readonly livemode: boolean,
+    /** Whether there is a mail server, so that mails may be taken down. */
+    readonly mails: boolean = false,
   ) {}
 
   /** @param tenantId from verified token claims, the account an event names, or a claimed job; never from an argument */
   tenant(tenantId: string): TenantDb {
-    return new TenantDb(this.orm, asUuid(tenantId), this.livemode);
+    return new TenantDb(this.orm, asUuid(tenantId), this.livemode, this.mails);
   }
 
   /** The inbox, the account directory and abandoned commands, of all tenants; no tenant's own rows. */
@@ -43,6 +45,7 @@ export class TenantDb {
     private readonly orm: MikroORM,
     readonly tenantId: Uuid,
     readonly livemode: boolean,
+    private readonly mails: boolean = false,
   ) {}
 
   /** Runs `work` in one transaction that PostgreSQL restricts to this tenant's rows. Short, and nothing over the network inside. */
@@ -51,6 +54,7 @@ export class TenantDb {
       role: 'app_tenant',
       [tenantSetting]: this.tenantId,
       [livemodeSetting]: this.livemode,
+      ...(this.mails && { [mailsSetting]: true }),
       ...timeouts,
     };
     return this.orm.em.fork({ session: { variables } }).transactional(work);

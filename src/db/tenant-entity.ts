@@ -6,6 +6,8 @@ import { asUuid, newUuid, type Uuid } from '../shared/uuid.js';
 /** Names of the settings that PostgreSQL's policies read. Set for one transaction at a time, by TenantDb alone. */
 export const tenantSetting = 'app.tenant_id';
 export const livemodeSetting = 'app.livemode';
+/** Whether mails are taken down at all: without a mail server they would only pile up. No policy reads it. */
+export const mailsSetting = 'app.mails';
 
 /** A row that belongs to a tenant. It takes its tenant from the transaction it is written in; nobody else may choose one. */
 abstract class TenantRow {
@@ -47,4 +49,9 @@ export function tenantOf(em: EntityManager): Uuid {
 /** Whether that transaction works with live keys. */
 export function livemodeOf(em: EntityManager): boolean {
   return em.getSessionContext()?.variables?.[livemodeSetting] === true;
+}
+
+/** Whether mails may be taken down in that transaction. */
+export function mailsOf(em: EntityManager): boolean {
+  return em.getSessionContext()?.variables?.[mailsSetting] === true;
 }

@@ -36,6 +36,7 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   payouts: ['app_readonly'],
   payout_transactions: ['app_readonly'],
   commands: ['app_worker'],
+  mails: ['app_worker'],
   audit_log: ['app_readonly'],
   stripe_webhook_events: ['app_worker', 'app_platform', 'app_readonly'],
   stripe_webhook_queue: ['app_worker', 'app_platform', 'app_readonly'],
@@ -52,6 +53,7 @@ const writableBy: Readonly<Record<string, { role: string; row: object; not: obje
 /** Who may change rows of a table without being the tenant: recovery leases commands, the platform sets its fee. */
 const changeableBy: Readonly<Record<string, readonly (readonly [role: string, column: string])[]>> = {
   commands: [['app_worker', 'attempts']],
+  mails: [['app_worker', 'attempts']],
   ledger_imports: [['app_worker', 'attempts']],
   stripe_config: [['app_platform', 'application_fee_fixed']],
 };

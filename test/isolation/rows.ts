@@ -183,6 +183,15 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
     actor: 'somebody',
   }),
   effects: (_, unique) => ({ livemode: false, key: unique() }),
+  mails: (rows, unique) => ({
+    ...ours(),
+    key: `receipt:${unique()}`,
+    template: 'receipt',
+    customer_id: rows.get('customers')!.id,
+    recipient: `${unique()}@customers.example`,
+    data: {},
+  }),
+  mail_settings: () => ours(),
   audit_log: () => ({ ...ours(), actor: 'somebody', action: 'test', subject_type: 'test' }),
   drift_reports: (rows) => ({
     ...ours(),
