@@ -2,8 +2,13 @@
 const floors = ['main|app', 'graphql|webhooks', 'features', 'jobs', 'db|stripe', 'shared|config'];
 const features = [
   'platform',
+  'schedules',
+  'insights',
   'drift',
   'webhook-events',
+  'webhook-endpoints',
+  'notices',
+  'dunning',
   'payouts',
   'ledger',
   'disputes',
@@ -18,6 +23,7 @@ const features = [
   'portal',
   'onboarding',
   'customers',
+  'mail',
   'audit',
   'tenants',
 ];
@@ -58,6 +64,17 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/stripe/' },
       to: { path: 'node_modules/stripe/' },
+    },
+    {
+      // Some 25 MB that a process that serves requests must not hold.
+      name: 'pg-boss-is-loaded-when-it-is-needed',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/jobs/schedules/boss-database\\.ts$' },
+      to: {
+        path: 'node_modules/pg-boss/|^src/jobs/schedules/boss-database\\.ts$',
+        dynamic: false,
+        dependencyTypesNot: ['type-only'],
+      },
     },
   ],
   options: {

@@ -3,39 +3,26 @@ import { type AddressInfo, Server as NetServer } from 'node:net';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { entities } from '../mikro-orm.config.js';
+import { createBackground } from './app/background.js';
 import { type Config } from './config.js';
 import { Database } from './db/database.js';
 import { createOrm } from './db/orm.js';
 import { ReadDatabase } from './db/reads/reads.js';
 import { Readiness } from './db/readiness.js';
 import { assertSafeRole } from './db/runtime-role.js';
-import { DisputeAlarm } from './features/disputes/dispute-alarm.js';
-import { disputeCommands } from './features/disputes/dispute.commands.js';
-import { DriftJob } from './features/drift/drift-job.js';
 import { LiveFeed } from './features/live/live-feed.js';
-import { invoiceCommands } from './features/invoices/invoice.commands.js';
-import { Bookkeeper } from './features/ledger/bookkeeper.js';
-import { ledgerChecks } from './features/ledger/ledger-check.js';
-import { onboardingCommands } from './features/onboarding/onboarding.commands.js';
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
 import { OnboardingService } from './features/onboarding/onboarding.service.js';
-import { paymentMethodCommands } from './features/payment-methods/payment-method.commands.js';
 import { PayLinks } from './features/pay-page/pay-links.js';
 import { payPageRoutes } from './features/pay-page/pay-page.routes.js';
 import { payPageActor, PayPageService } from './features/pay-page/pay-page.service.js';
-import { paymentCommands, PaymentService } from './features/payments/payment.service.js';
-import { refundCommands } from './features/refunds/refund.service.js';
-import { portalCommands } from './features/portal/portal.service.js';
-import { subscriptionCommands } from './features/subscriptions/subscription.service.js';
-import { payoutChecks, payoutStep } from './features/payouts/payout-books.js';
+import { PaymentService } from './features/payments/payment.service.js';
 import { reportRoutes } from './features/payouts/report.routes.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
 import { Commands } from './jobs/commands/commands.js';
-import { type AnyCommandKind } from './jobs/commands/kind.js';
-import { CommandRecovery } from './jobs/commands/recovery.js';
 import { type Clock, systemClock } from './shared/clock.js';
 import { createLogger, type Logger } from './shared/logger.js';
 import { metrics } from './shared/metrics.js';
@@ -45,19 +32,7 @@ import { EventHealth } from './webhooks/event-health.js';
 import { handlers } from './webhooks/handlers.js';
 import { Processor } from './webhooks/processor.js';
 import { rehearsalOf } from './webhooks/rehearsal.js';
-import { createWebhookReceiver, createWebhookWorker } from './webhooks/webhooks.js';
-
-/** Every kind of command that may have been left unfinished. */
-const commandKinds: AnyCommandKind[] = [
-  ...onboardingCommands,
-  ...portalCommands,
-  ...subscriptionCommands,
-  ...invoiceCommands,
-  ...paymentMethodCommands,
-  ...paymentCommands,
-  ...refundCommands,
-  ...disputeCommands,
-];
+import { createWebhookReceiver, type WebhookSettings } from './webhooks/webhooks.js';
 
 /** After so many milliseconds without a request, nobody is in the middle of a conversation. */
 const quietMs = 500;
@@ -65,6 +40,8 @@ const quietMs = 500;
 export interface AppOptions {
   readonly logger?: Logger;
   readonly clock?: Clock;
+  /** False where no job may run by the clock: in tests, which run those that they are about themselves. */
+  readonly schedules?: boolean;
 }
 
 export interface App {
@@ -79,7 +56,7 @@ export interface App {
 
 /** Puts the server together, as `PROCESS_ROLE` wants it. Tests start the same one. */
 export async function createApp(config: Config, options: AppOptions = {}): Promise<App> {
-  const { logger = createLogger(config.logLevel), clock = systemClock } = options;
+  const { logger = createLogger(config.logLevel), clock = systemClock, schedules = true } = options;
   const { url: databaseUrl, listenUrl, poolSize, readConnections } = config.database;
   const { livemode, webhookSecrets, timeoutMs, ...stripeSettings } = config.stripe;
   const orm = createOrm({ url: databaseUrl, poolSize, entities, logger });
@@ -97,14 +74,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const readiness = new Readiness(database);
   const rehearse = rehearsalOf(new Processor(database, handlers, stripe), database);
   const parts: ServerParts = { database, reads, stripe, links, payLinks, live, rehearse, clock, logger };
-  const webhooks = {
+  const webhooks: WebhookSettings = {
     database,
     stripe,
     handlers,
     secrets: webhookSecrets,
     url: databaseUrl,
     ...(listenUrl && { listenUrl }),
-    retentionDays: config.eventRetentionDays,
     clock,
     logger,
   };
@@ -125,14 +101,13 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger,
       })
     : null;
-  const worker = works ? createWebhookWorker(webhooks) : null;
-  const bookkeeper = works
-    ? new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger })
+  const background = works
+    ? createBackground({
+        ...{ database, stripe, clock, logger, webhooks, runsSchedules: schedules },
+        eventRetentionDays: config.eventRetentionDays,
+        shutdownTimeoutMs: config.shutdownTimeoutMs,
+      })
     : null;
-  const recovery = works ? new CommandRecovery(database, stripe, commandKinds, { clock, logger }) : null;
-
-  const disputeAlarm = works ? new DisputeAlarm({ database, logger }) : null;
-  const drift = works ? new DriftJob({ database, stripe, clock, logger }) : null;
 
   let isStopping = false;
   let lastRequestAt = -Infinity;
@@ -205,11 +180,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     await Promise.all([
       close(outside, config.shutdownTimeoutMs, () => performance.now() - lastRequestAt > quietMs),
       graphql?.live.stop(),
-      worker?.stop(),
-      recovery?.stop(),
-      bookkeeper?.stop(),
-      drift?.stop(),
-      disputeAlarm?.stop(),
+      background?.stop(),
     ]);
     await receiver?.stop();
     await graphql?.stop();
@@ -227,11 +198,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         const metricsPort = await listen(inside, config.metricsPort, config.host);
         const port = servesHttp ? await listen(outside, config.port, config.host) : metricsPort;
         if (servesHttp) live.start();
-        worker?.start();
-        recovery?.start();
-        bookkeeper?.start();
-        drift?.start();
-        disputeAlarm?.start();
+        background?.start();
         const host = config.host.includes(':') ? `[${config.host}]` : config.host;
         const url = `http://${['0.0.0.0', '[::]'].includes(host) ? 'localhost' : host}:${port}`;
         logger.info({ url, metricsPort, role: config.processRole, livemode }, 'Started');

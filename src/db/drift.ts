@@ -21,6 +21,8 @@ const withoutEntity = new Set([
 
 interface Column {
   readonly table: string;
+  'scheduled_jobs',
+  'scheduled_job_requests',
   readonly name: string;
   readonly type: string;
   readonly nullable: boolean;

@@ -35,6 +35,8 @@ import { type SubscriptionChangesContext } from '../features/subscriptions/subsc
 import { SubscriptionService } from '../features/subscriptions/subscription.service.js';
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
 import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
+import { type ScheduleContext } from '../features/schedules/schedule.resolver.js';
+import { ScheduleService } from '../features/schedules/schedule.service.js';
 import { type Rehearse, WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
 import { Commands } from '../jobs/commands/commands.js';
 import { type Clock } from '../shared/clock.js';
@@ -62,6 +64,7 @@ interface Slices
     LiveContext,
     PayPageContext,
     DriftContext,
+    ScheduleContext,
     WebhookEventContext,
     PayoutContext,
     LedgerContext,
@@ -189,6 +192,11 @@ export class RequestContext implements Slices {
   private get somebody(): Viewer {
     if (!this.token) throw new AppError('UNAUTHENTICATED', 'A token is needed: `Authorization: Bearer …`.');
     return this.token;
+  }
+
+  get schedules(): ScheduleService {
+    const { parts, somebody } = this;
+    return this.once('schedules', () => new ScheduleService(parts.database, somebody.subject));
   }
 
   private get tenantId(): string {

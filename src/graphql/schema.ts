@@ -29,6 +29,7 @@ import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
 import { PaymentRefundsResolver, RefundResolver } from '../features/refunds/refund.resolver.js';
+import { ScheduleResolver } from '../features/schedules/schedule.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
 import { WebhookEventResolver } from '../features/webhook-events/webhook-event.resolver.js';
@@ -43,6 +44,7 @@ const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
   LiveResolver,
   PayPageResolver,
+  ScheduleResolver,
   DriftResolver,
   WebhookEventResolver,
   PayoutResolver,

@@ -21,8 +21,6 @@ export interface WebhookSettings {
   readonly url: string;
   /** The same past any pooler, for LISTEN. */
   readonly listenUrl?: string;
-  /** How long events are kept: 400 days unless given. */
-  readonly retentionDays?: number;
   /** Milliseconds between two looks at an account's list of events at Stripe: 15 minutes. */
   readonly sweepMs?: number;
   readonly clock?: Clock;
@@ -54,15 +52,9 @@ export function createWebhookReceiver(settings: WebhookSettings): WebhookReceive
 }
 
 export function createWebhookWorker(settings: WebhookSettings): WebhookWorker {
-  const { clock = systemClock, logger, retentionDays = 400 } = settings;
+  const { clock = systemClock, logger } = settings;
   const worker = new Worker({ ...settings, ...settings.worker, clock });
-  const upkeep = new Upkeep({
-    queue: worker.queue,
-    health: new EventHealth(settings.database),
-    retentionDays,
-    clock,
-    logger,
-  });
+  const upkeep = new Upkeep({ queue: worker.queue, health: new EventHealth(settings.database), logger });
   const { database, stripe, handlers, url, sweepMs } = settings;
   const inbox = new Inbox({ url, connections: 1, logger });
   const sweep = new Sweep({ database, stripe, handlers, inbox, clock, logger, ...(sweepMs && { everyMs: sweepMs }) });

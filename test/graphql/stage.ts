@@ -24,7 +24,7 @@ export async function startStage(env: Record<string, string> = {}, shared?: Test
     webhookSecrets: { snapshot: 'whsec_stage', thin: 'whsec_stagethin' },
   };
   const settings = { ...testEnvironment(db, nowhere as never, await freePort(0)), PROCESS_ROLE: 'api', ...env };
-  const app = await createApp(loadConfig(settings));
+  const app = await createApp(loadConfig(settings), { schedules: false });
   const { url, metricsPort } = await app.start();
   const post: Stage['post'] = (body, headers = {}) =>
     fetch(`${url}/graphql`, {

@@ -50,6 +50,8 @@ const key = () => ({ idempotencyKey: randomUUID() });
 export const operations: Readonly<Record<string, Operation>> = {
   'Query.viewer': { who: [...staff, 'platform_admin'] },
   'Query.stripeConfig': { who: staff },
+  'Query.jobs': { who: platform },
+  'Mutation.runJob': { who: platform, asked: () => [{ name: 'drift-check' }] },
   'Query.customer': { who: staff, asked: ({ customer }) => [{ id: customer }] },
   'Query.customers': { who: staff },
   'Query.invoice': { who: staff, asked: ({ invoice }) => [{ id: invoice }] },

@@ -13,6 +13,8 @@ export interface AppOptions {
   readonly sandbox?: SandboxOptions;
   /** Another test app to share the database and the local Stripe with. Its owner stops those. */
   readonly beside?: TestApp;
+  /** Whether jobs run by the clock. Not unless asked: a test runs the jobs that it is about itself. */
+  readonly schedules?: boolean;
 }
 
 export interface GraphqlAnswer<T> {
@@ -77,7 +79,7 @@ export async function startApp(options: AppOptions = {}): Promise<TestApp> {
     ? [beside.db, beside.sandbox]
     : await Promise.all([createTestDatabase(), startSandbox({ webhookUrl, ...options.sandbox })]);
   const env = { ...testEnvironment(db, sandbox, port), ...options.env };
-  const app = await createApp(loadConfig(env));
+  const app = await createApp(loadConfig(env), { schedules: options.schedules ?? false });
   const { url } = await app.start();
 
   const graphql: TestApp['graphql'] = async <T>(query: string, variables: object = {}, token?: string) => {

@@ -1,7 +1,6 @@
 import { type Clock } from '../../src/shared/clock.js';
-import { EventHealth } from '../../src/webhooks/event-health.js';
+import { EventRetention } from '../../src/webhooks/event-retention.js';
 import { Queue } from '../../src/webhooks/queue.js';
-import { Upkeep } from '../../src/webhooks/upkeep.js';
 import { aStage, anEvent, noting, silent, type Stage } from './stage.js';
 
 let stage: Stage;
@@ -19,8 +18,8 @@ afterEach(async () => {
   await stage.close();
 });
 
-const upkeep = (retentionDays: number) =>
-  new Upkeep({ queue, health: new EventHealth(stage.database), retentionDays, clock, logger: silent });
+const keepMonths = (retentionDays: number) =>
+  new EventRetention({ database: stage.database, retentionDays, clock, logger: silent }).keepMonths();
 const partitions = async () =>
   (
     await stage.db.query<{ name: string }>(
@@ -49,8 +48,8 @@ test('coming months get theirs, and take over what the default one caught', asyn
   await stage.deliver(event);
   expect(await partitionOf(event.id)).toBe('other');
   now = new Date(month(3).seconds * 1_000);
-  await upkeep(400).partitions();
-  await upkeep(400).partitions();
+  await keepMonths(400);
+  await keepMonths(400);
   now = new Date();
   expect(await partitions()).toEqual([...[-1, 0, 1, 2, 3, 4, 5].map((offset) => month(offset).name), 'other']);
   expect(await partitionOf(event.id)).toBe(month(4).name);
@@ -68,10 +67,10 @@ test('months past their retention are dropped, unless something in them is still
   await stage.deliver(event);
   expect(await partitionOf(event.id)).toBe(old.name);
 
-  expect(await upkeep(400).partitions()).toEqual([]);
-  expect(await upkeep(60).partitions()).toEqual([]); // it waits to be processed
+  expect(await keepMonths(400)).toEqual([]);
+  expect(await keepMonths(60)).toEqual([]); // it waits to be processed
   await stage.db.query(`update stripe_webhook_queue set state = 'DEAD'`);
-  expect(await upkeep(60).partitions()).toEqual([`${old.name.replace('_', '-')}-01`]);
+  expect(await keepMonths(60)).toEqual([`${old.name.replace('_', '-')}-01`]);
   expect(await partitions()).not.toContain(old.name);
   expect(await stage.db.query('select from stripe_webhook_queue')).toEqual([]);
 });
