@@ -18,6 +18,7 @@ import { PayLinks } from './features/pay-page/pay-links.js';
 import { payPageRoutes } from './features/pay-page/pay-page.routes.js';
 import { payPageActor, PayPageService } from './features/pay-page/pay-page.service.js';
 import { PaymentService } from './features/payments/payment.service.js';
+import { insightReports } from './features/insights/insights-reports.js';
 import { reportRoutes } from './features/payouts/report.routes.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
@@ -166,7 +167,14 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger,
       }),
     );
-    app.use(reportRoutes({ database, authenticate: (header) => authenticator.authenticate(header), logger }));
+    app.use(
+      reportRoutes({
+        database,
+        authenticate: (header) => authenticator.authenticate(header),
+        more: insightReports,
+        logger,
+      }),
+    );
     app.use(graphql!.router);
     app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
     app.use(lastResort(logger));

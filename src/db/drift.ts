@@ -7,6 +7,11 @@ const booksTables = [
   ...['platform_ledger_transactions', 'platform_ledger_postings', 'platform_ledger_imports'],
 ];
 
+/** Written by triggers and by statements that add up, never row by row. */
+const insightsTables = [
+  ...['subscription_history', 'mrr_movements', 'mrr_months', 'mrr_customers', 'mrr_calendars', 'payment_failures'],
+];
+
 /** Tables that no entity stands for, because nothing reads or writes their rows as objects. */
 const withoutEntity = new Set([
   'payments_mount',
@@ -14,15 +19,16 @@ const withoutEntity = new Set([
   'stripe_webhook_queue',
   'invoice_numbers',
   'stripe_sweeps',
+  ...insightsTables,
   'drift_reports',
+  'scheduled_jobs',
+  'scheduled_job_requests',
   ...booksTables,
   ...Object.values(migrationTables),
 ]);
 
 interface Column {
   readonly table: string;
-  'scheduled_jobs',
-  'scheduled_job_requests',
   readonly name: string;
   readonly type: string;
   readonly nullable: boolean;

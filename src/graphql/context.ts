@@ -10,6 +10,8 @@ import { DriftService } from '../features/drift/drift.service.js';
 import { type LiveFeed } from '../features/live/live-feed.js';
 import { type LiveContext } from '../features/live/live.resolver.js';
 import { type LiveConnection, LiveService } from '../features/live/live.service.js';
+import { type InsightsContext } from '../features/insights/insights.resolver.js';
+import { Revenue } from '../features/insights/revenue.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { type LedgerContext } from '../features/ledger/ledger.resolver.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
@@ -28,6 +30,7 @@ import { RefundService } from '../features/refunds/refund.service.js';
 import { BalanceService } from '../features/payouts/balance.js';
 import { type PayoutContext } from '../features/payouts/payout.resolver.js';
 import { type PlatformContext } from '../features/platform/platform.resolver.js';
+import { type PlatformRevenueContext } from '../features/platform/platform-revenue.resolver.js';
 import { PlatformService } from '../features/platform/platform.service.js';
 import { type PortalContext } from '../features/portal/portal.resolver.js';
 import { PortalService } from '../features/portal/portal.service.js';
@@ -61,6 +64,8 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    PlatformRevenueContext,
+    InsightsContext,
     LiveContext,
     PayPageContext,
     DriftContext,
@@ -178,6 +183,11 @@ export class RequestContext implements Slices {
       'drift',
       () => new DriftService({ ...parts, db: parts.database.tenant(tenantId), actor: somebody.subject }),
     );
+  }
+
+  get revenue(): Revenue {
+    const { reads, somebody } = this;
+    return this.once('revenue', () => new Revenue(reads, somebody.tenantId === null));
   }
 
   get platform(): PlatformService {

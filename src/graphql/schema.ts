@@ -8,6 +8,7 @@ import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
 import { LiveResolver } from '../features/live/live.resolver.js';
+import { InsightsResolver } from '../features/insights/insights.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { LedgerResolver } from '../features/ledger/ledger.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
@@ -26,6 +27,7 @@ import {
   TransactionPayoutResolver,
 } from '../features/payouts/payout.resolver.js';
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
+import { PlatformRevenueResolver } from '../features/platform/platform-revenue.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
 import { PaymentRefundsResolver, RefundResolver } from '../features/refunds/refund.resolver.js';
@@ -42,6 +44,8 @@ import { refuseNul } from './plain-text.js';
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  PlatformRevenueResolver,
+  InsightsResolver,
   LiveResolver,
   PayPageResolver,
   ScheduleResolver,

@@ -57,9 +57,10 @@ function everything(type: GraphQLObjectType, depth: number): string {
 }
 
 function sample({ args }: GraphQLField<unknown, unknown>): string {
-  const values: Record<string, string> = { Int: '1', UUID: `"${newUuid()}"` };
+  const values: Record<string, string> = { Int: '1', UUID: `"${newUuid()}"`, ReportInterval: 'MONTH' };
+  const instants: Record<string, string> = { from: '"2026-01-01T00:00:00Z"', to: '"2027-01-01T00:00:00Z"' };
   const given = args.flatMap((arg) => {
-    if (isNonNullType(arg.type)) return [`${arg.name}: ${values[getNamedType(arg.type).name]}`];
+    if (isNonNullType(arg.type)) return [`${arg.name}: ${instants[arg.name] ?? values[getNamedType(arg.type).name]}`];
     return arg.name === 'first' ? ['first: 3'] : [];
   });
   return given.length ? `(${given.join(', ')})` : '';

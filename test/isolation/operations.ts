@@ -45,6 +45,7 @@ const admin: readonly Role[] = ['admin'];
 const platform: readonly Role[] = ['platform_admin'];
 const input = (fields: Variables) => ({ input: fields });
 const key = () => ({ idempotencyKey: randomUUID() });
+const year = { from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
 
 /** Every operation of the schema. A new one fails the tests until it stands here, with who may use it and what can be named in it. */
 export const operations: Readonly<Record<string, Operation>> = {
@@ -87,6 +88,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Query.payout': { who: staff, asked: ({ payout }) => [{ id: payout }] },
   'Query.payouts': { who: staff },
   'Query.ledgerCheck': { who: staff },
+  'Query.revenue': { who: staff, asked: () => [{ ...year, interval: 'MONTH' }] },
   'Query.balance': { who: staff },
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },

@@ -94,20 +94,25 @@ export class Reads {
     return (await this.read({ kind: 'list', model, where, limit }, info)) as T[];
   }
 
+  /**
+   * Figures that are worked out and are no rows of a table, by a statement of the feature's own. It travels with whatever else is asked in the
+   * same turn, and sees what the others see.
+   * @param sql always the same text, so that it is planned once
+   * @returns rows of columns, each as PostgreSQL writes it
+   */
+  async figures(sql: string, parameters: readonly unknown[] = []): Promise<readonly (string | null)[][]> {
+    return (await this.fetch(sql, parameters)) as (string | null)[][];
+  }
+
   private async read(target: Target, info: GraphQLResolveInfo): Promise<unknown> {
     const parameters = rootParameters(target);
     const plan = planFor(target, info);
-    return plan.assemble(await this.fetch(plan, parameters), target);
+    return plan.assemble(await this.fetch(plan.sql, [...parameters, ...plan.parameters]), target);
   }
 
-  private fetch(plan: Plan, parameters: readonly unknown[]): Promise<unknown[][]> {
+  private fetch(sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({
-        sql: plan.sql,
-        parameters: [...parameters, ...plan.parameters],
-        resolve,
-        reject,
-      });
+      this.waiting.push({ sql, parameters, resolve, reject });
       // When all promises that can go on have gone on: by then the sibling fields have asked, too.
       if (this.waiting.length === 1) process.nextTick(() => this.flush());
     });

@@ -5,25 +5,28 @@ import { type Database } from '../../db/database.js';
 import { AppError } from '../../shared/errors.js';
 import { type Logger } from '../../shared/logger.js';
 import { type Viewer } from '../../shared/viewer.js';
-import { Figure, reports, rowsOf, type Span } from './reports.js';
+import { Figure, type Report, reports, rowsOf, type Span } from './reports.js';
 
 export interface ReportRouteParts {
   readonly database: Database;
   /** Who sent a request, by its `Authorization` header. @throws AppError UNAUTHENTICATED */
   readonly authenticate: (header: string | undefined) => Promise<Viewer | null>;
+  /** What higher features have as CSV, by name. */
+  readonly more?: Readonly<Record<string, Report>>;
   readonly logger: Pick<Logger, 'error'>;
 }
 
 /**
- * `GET /api/reports/{payments,ledger,payouts}.csv?from=…&to=…`, with the same bearer token as GraphQL. The times are RFC 3339, and both may be left
+ * `GET /api/reports/{payments,ledger,payouts}.csv?from=…&to=…` and what is given besides, with the same bearer token as GraphQL. The times are RFC 3339, and both may be left
  * out. The file is written while it is read, so it begins at once and has no limit.
  */
-export function reportRoutes({ database, authenticate, logger }: ReportRouteParts): Router {
+export function reportRoutes({ database, authenticate, more = {}, logger }: ReportRouteParts): Router {
   const router = Router();
+  const all = { ...reports, ...more };
   router.get('/api/reports/:file', async (request, response) => {
     try {
-      const name = /^([a-z]+)\.csv$/.exec(request.params.file)?.[1] ?? '';
-      const report = Object.hasOwn(reports, name) ? reports[name] : undefined;
+      const name = /^([a-z-]+)\.csv$/.exec(request.params.file)?.[1] ?? '';
+      const report = Object.hasOwn(all, name) ? all[name] : undefined;
       if (!report) return void response.status(404).json({ error: 'not-found' });
       const viewer = await authenticate(request.headers.authorization);
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'A token is needed: `Authorization: Bearer …`.');

@@ -24,9 +24,12 @@ export interface Report {
   readonly place: (row: Row) => readonly unknown[];
   readonly start: readonly unknown[];
   readonly cells: (row: Row) => readonly Cell[];
+  /** Done once, before the first row is read. */
+  readonly prepare?: (db: TenantDb) => Promise<unknown>;
 }
 
-const pageSize = 1_000;
+/** So many rows a page has; the last one has fewer. */
+export const pageSize = 1_000;
 
 /** Minor units as people write them: 9430 usd is 94.30. Never through a float. */
 export function decimalOf(minor: unknown, currency: unknown): Figure | null {
@@ -38,7 +41,9 @@ export function decimalOf(minor: unknown, currency: unknown): Figure | null {
   return new Figure(`${amount < 0n ? '-' : ''}${whole}${digits ? `.${text.slice(-digits)}` : ''}`);
 }
 
-const time = (value: unknown): string | null => (value === null ? null : new Date(value as string).toISOString());
+/** An instant as RFC 3339 writes it. */
+export const time = (value: unknown): string | null =>
+  value === null ? null : new Date(value as string).toISOString();
 const text = (value: unknown): string | null => (value as string | number | null | undefined)?.toString() ?? null;
 
 const payments: Report = {
@@ -170,6 +175,7 @@ export const reports: Readonly<Record<string, Report>> = { payments, ledger, pay
  */
 export async function* rowsOf(db: TenantDb, report: Report, { from, to }: Span): AsyncGenerator<readonly Cell[]> {
   const bounds = [from?.toISOString() ?? '-infinity', to?.toISOString() ?? 'infinity'];
+  await report.prepare?.(db);
   let place = report.start;
   for (;;) {
     const at = place;

@@ -1,11 +1,11 @@
 import { type GraphQLResolveInfo } from 'graphql';
-import { Args, Authorized, Ctx, FieldResolver, Info, ObjectType, Query, Resolver } from 'type-graphql';
+import { Args, Authorized, Ctx, FieldResolver, Info, Query, Resolver } from 'type-graphql';
 import { type Reads } from '../../db/reads/reads.js';
 import { type Connection, ForwardArgs } from '../../shared/connection.types.js';
 import { Role } from '../tenants/tenant.entity.js';
 import { platformTenantReads } from './platform.reads.js';
 import { type PlatformService } from './platform.service.js';
-import { PlatformTenant, PlatformTenantConnection, PlatformTotals } from './platform.types.js';
+import { Platform, PlatformTenant, PlatformTenantConnection, PlatformTotals } from './platform.types.js';
 
 /** What these resolvers need of the request. */
 export interface PlatformContext {
@@ -13,9 +13,6 @@ export interface PlatformContext {
   readonly reads: Reads;
   readonly platform: PlatformService;
 }
-
-@ObjectType({ description: 'All tenants together. How much, never who: no customer of any tenant is shown here.' })
-class Platform {}
 
 @Resolver(() => Platform)
 export class PlatformResolver {

@@ -5,6 +5,10 @@ import { CurrencyScalar, DateTimeScalar, SafeIntScalar, UUIDScalar } from '../..
 import { type Uuid } from '../../shared/uuid.js';
 import { StripeConfig } from '../onboarding/stripe-config.entity.js';
 
+/** What the platform's own people see. Higher features add their fields to it. */
+@ObjectType({ description: 'All tenants together. How much, never who: no customer of any tenant is shown here.' })
+export class Platform {}
+
 /** A tenant as the platform sees it: the business and its account, and nobody who buys from it. */
 @ObjectType({
   description: 'A tenant as the platform sees it: its account and its fee rule, and nothing of its customers.',
