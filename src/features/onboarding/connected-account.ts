@@ -19,7 +19,10 @@ export async function stripeConfigOf(em: EntityManager, { lock = false }: Lockin
  * @throws AppError TENANT_NOT_READY before onboarding · ACCOUNT_DISCONNECTED
  */
 export async function connectedAccount(em: EntityManager, locking: Locking = {}): Promise<StripeConfig> {
-  const config = await stripeConfigOf(em, locking);
+  return connected(await stripeConfigOf(em, locking));
+}
+
+function connected(config: StripeConfig | null): StripeConfig {
   if (!config) throw new AppError('TENANT_NOT_READY', 'There is no Stripe account yet: begin the onboarding.');
   if (config.disconnectedAt) throw new AppError('ACCOUNT_DISCONNECTED', 'The Stripe account is disconnected.');
   return config;
@@ -30,7 +33,12 @@ export async function connectedAccount(em: EntityManager, locking: Locking = {})
  * @throws AppError TENANT_NOT_READY · ACCOUNT_DISCONNECTED
  */
 export async function chargeableAccount(em: EntityManager): Promise<StripeConfig> {
-  const config = await connectedAccount(em);
+  return chargeable(await stripeConfigOf(em));
+}
+
+/** The same for an account that was read before. @throws AppError as {@link chargeableAccount} */
+export function chargeable(account: StripeConfig | null): StripeConfig {
+  const config = connected(account);
   if (!config.chargesEnabled)
     throw new AppError('TENANT_NOT_READY', 'Stripe does not let this account take payments yet.');
   return config;

@@ -1,5 +1,6 @@
 import { LockMode } from '@mikro-orm/core';
 import { type EntityManager } from '@mikro-orm/postgresql';
+import { together } from '../../db/together.js';
 import { type CommandKind, type Running } from '../../jobs/commands/kind.js';
 import { AppError, badInput, notFound } from '../../shared/errors.js';
 import { applicationFee } from '../../shared/fee.js';
@@ -18,13 +19,14 @@ import { audit } from '../audit/audit.js';
 import { Customer } from '../customers/customer.entity.js';
 import { knownStripeCustomer, withStripeCustomer } from '../customers/stripe-customer.js';
 import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
-import { chargeableAccount, stripeConfigOf } from '../onboarding/connected-account.js';
+import { chargeable, stripeConfigOf } from '../onboarding/connected-account.js';
+import { type StripeConfig } from '../onboarding/stripe-config.entity.js';
 import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { checkCurrency, invoiceKey } from './payment-input.js';
 import { paymentKey, paymentVersion, recordIntent, stampOf } from './payment-record.js';
 import { paymentStatusOf, PaymentStatus } from './payment-state.js';
-import { cancelSuperseded, createKind, openPayments, underWay } from './superseded.js';
+import { cancelSuperseded, createKind, type OpenPayment, openPayments, underWay } from './superseded.js';
 
 /** What a client asks for; checked as far as that can be done without the database. */
 export interface CreatePayment {
@@ -66,16 +68,50 @@ export interface PaymentReport {
   readonly refusal?: StripeFailure;
 }
 
-export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentReport> = {
+/** What is known when it is asked for. */
+interface Facts {
+  readonly config: StripeConfig | null;
+  /** Locked: two payments at once must not promise the same money. */
+  readonly invoice: Invoice | null;
+  /** What is open of the invoice, after nobody else can add to it. */
+  readonly open: readonly OpenPayment[];
+  readonly method: PaymentMethod | null;
+  readonly customer: Customer | null;
+  /** Who the payer is at Stripe, on any account. */
+  readonly known: readonly KnownPayer[];
+}
+
+interface KnownPayer {
+  readonly customerId: number;
+  readonly accountId: AccountId;
+  readonly id: CustomerId;
+}
+
+export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentReport, Facts> = {
   name: createKind,
 
-  async prepare(em, params, command) {
-    const config = await chargeableAccount(em);
-    const what = params.invoiceId === null ? freePayment(params) : await invoicePayment(em, params, params.invoiceId);
-    const method = params.paymentMethodId && (await usableMethod(em, params.paymentMethodId, what.customerId));
+  async look(em, { invoiceId, paymentMethodId, customerId }) {
+    const [config, invoice, open, method, customer, known] = await together(
+      em,
+      () => stripeConfigOf(em),
+      async () =>
+        invoiceId === null ? null : em.findOne(Invoice, { id: invoiceId }, { lockMode: LockMode.PESSIMISTIC_WRITE }),
+      async () => (invoiceId === null ? [] : openPayments(em, invoiceId)),
+      async () => (paymentMethodId === null ? null : em.findOne(PaymentMethod, { id: paymentMethodId })),
+      async () => (customerId === null ? null : em.findOne(Customer, { id: customerId })),
+      () => knownPayers(em, { invoiceId, paymentMethodId, customerId }),
+    );
+    return { config, invoice, open, method, customer, known };
+  },
+
+  async prepare(em, params, command, { config: account, invoice, open, method: saved, customer, known }) {
+    const config = chargeable(account);
+    const what = params.invoiceId === null ? freePayment(params) : await invoicePayment(em, params, invoice, open);
+    const method = params.paymentMethodId && usableMethod(saved, what.customerId);
     const customerId = what.customerId ?? (method ? method.customerId : null);
     // An invoice's customer is there, and so is a method's.
-    if (customerId !== null && !method && params.invoiceId === null) await requireCustomer(em, customerId);
+    if (customerId !== null && !method && params.invoiceId === null && !customer)
+      throw notFound('customer', 'input.customerId');
     if (params.savePaymentMethod && customerId === null)
       throw badInput('input.customerId', 'A payment method is saved for a customer: name one.');
 
@@ -110,7 +146,8 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     const { confirm, offSession, savePaymentMethod } = params;
     return {
       ...{ amount, currency, customerId, applicationFee: fee, confirm, offSession, savePaymentMethod, captureLater },
-      stripeCustomerId: customerId === null ? null : await knownStripeCustomer(em, customerId, stripeAccountId),
+      stripeCustomerId:
+        known.find((payer) => payer.customerId === customerId && payer.accountId === stripeAccountId)?.id ?? null,
       stripePaymentMethodId: method ? method.stripePaymentMethodId : null,
       description: description ?? what.description,
       metadata: {
@@ -199,6 +236,19 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
   details: ({ subjectId }) => ({ paymentId: subjectId! }),
 };
 
+/** Who Stripe knows of those that may pay: the customer that is named, the invoice's, the saved method's. */
+function knownPayers(
+  em: EntityManager,
+  { invoiceId, paymentMethodId, customerId }: Pick<CreatePayment, 'invoiceId' | 'paymentMethodId' | 'customerId'>,
+): Promise<KnownPayer[]> {
+  return em.execute<KnownPayer[]>(
+    `select customer_id as "customerId", stripe_account_id as "accountId", stripe_customer_id as id from stripe_customers
+     where deleted_at is null and customer_id in (
+       select ?::int union select customer_id from invoices where id = ? union select customer_id from payment_methods where id = ?)`,
+    [customerId, invoiceId, paymentMethodId],
+  );
+}
+
 function reportOf(intent: PaymentIntent): PaymentReport {
   return { intent: intentReport(intent), clientSecret: intent.client_secret };
 }
@@ -236,9 +286,13 @@ function freePayment({ amount, currency, customerId, description }: CreatePaymen
   return { amount, currency, customerId, description };
 }
 
-/** What is due on an invoice, or a part of it. Locks the invoice: two payments at once must not promise the same money. */
-async function invoicePayment(em: EntityManager, params: CreatePayment, id: number): Promise<Asked> {
-  const invoice = await em.findOne(Invoice, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+/** What is due on an invoice, or a part of it. */
+async function invoicePayment(
+  em: EntityManager,
+  params: CreatePayment,
+  invoice: Invoice | null,
+  open: readonly OpenPayment[],
+): Promise<Asked> {
   if (!invoice) throw notFound('invoice', 'input.invoiceId');
   const { customerId, currency } = invoice;
   if (params.currency !== null && params.currency !== currency)
@@ -255,7 +309,6 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
     throw new AppError('INVALID_STATE', `The invoice is ${invoice.status.toLowerCase()}: it cannot be paid.`, {
       field: 'input.invoiceId',
     });
-  const open = await openPayments(em, id);
   const due = invoice.dueMinor - underWay(open);
   if (due <= 0)
     throw new AppError('INVALID_STATE', 'Nothing is due: what is owed is already on its way.', {
@@ -265,17 +318,12 @@ async function invoicePayment(em: EntityManager, params: CreatePayment, id: numb
   if (amount > due) throw badInput('input.amount', `At most ${due} is due.`);
   checkAmount(amount, currency, 'input.amount');
   // From now on this money is on its way: what only waits, and does not fit beside it, must not be paid as well.
-  if (params.confirm) await cancelSuperseded(em, { id, dueMinor: invoice.dueMinor - amount }, open);
+  if (params.confirm) await cancelSuperseded(em, { id: invoice.id, dueMinor: invoice.dueMinor - amount }, open);
   return { amount, currency, customerId, description: `Invoice ${invoice.number}` };
 }
 
-async function requireCustomer(em: EntityManager, id: number): Promise<void> {
-  if (!(await em.findOne(Customer, { id }))) throw notFound('customer', 'input.customerId');
-}
-
-async function usableMethod(em: EntityManager, id: Uuid, customerId: number | null): Promise<PaymentMethod> {
+function usableMethod(method: PaymentMethod | null, customerId: number | null): PaymentMethod {
   const field = 'input.paymentMethodId';
-  const method = await em.findOne(PaymentMethod, { id });
   if (!method) throw notFound('payment method', field);
   if (customerId !== null && method.customerId !== customerId)
     throw badInput(field, 'The payment method is of another customer.');

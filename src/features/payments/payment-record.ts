@@ -1,8 +1,9 @@
 import { LockMode } from '@mikro-orm/core';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
+import { together, withNext } from '../../db/together.js';
 import { type Order } from '../../shared/ordering.js';
-import { isUuid } from '../../shared/uuid.js';
+import { isUuid, type Uuid } from '../../shared/uuid.js';
 import { type ChargeReport, type IntentReport } from '../../stripe/reports.js';
 import { type AccountId, type Metadata, type PaymentIntentId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
@@ -38,16 +39,14 @@ export function stampOf({ created, charge, canceledAt }: IntentReport): Date {
  * @returns `unclear`: the report cannot be put in order; fetch the intent and record that
  */
 export async function recordIntent(em: EntityManager, report: IntentReport, source: Source): Promise<Order> {
-  await lockInvoiceOf(em, report.id, report.metadata, source.accountId);
-  const payment =
-    (await lockPayment(em, report.id, report.metadata, source.accountId)) ??
-    (await adopt(em, report, report.id, source.accountId));
+  const [invoices, known] = await lock(em, report.id, report.metadata, source.accountId);
+  const payment = known ?? (await adopt(em, report, report.id, source.accountId));
   const before = shareOf(payment);
   // An intent that is made just as its invoice is paid is one too many, as well.
   const isNew = !payment.stripePaymentIntentId;
   const order = payment.applyIntent(report, source.asOf, source.fetched);
   if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
-  if (isNew || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf);
+  if (isNew || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf, invoices);
   return order;
 }
 
@@ -64,14 +63,12 @@ export async function recordCharge(
 ): Promise<Order> {
   // Without an intent it was made past everything that this server does; and a failed try is told by its intent.
   if (!report.paymentIntentId || report.status !== 'succeeded') return 'stale';
-  await lockInvoiceOf(em, report.paymentIntentId, report.metadata, source.accountId);
-  const payment =
-    (await lockPayment(em, report.paymentIntentId, report.metadata, source.accountId)) ??
-    (await adopt(em, report, report.paymentIntentId, source.accountId));
+  const [invoices, known] = await lock(em, report.paymentIntentId, report.metadata, source.accountId);
+  const payment = known ?? (await adopt(em, report, report.paymentIntentId, source.accountId));
   if (canAsk && payment.lacksBooking(report)) return 'unclear';
   const before = shareOf(payment);
   const order = payment.applyCharge(report, source.asOf, source.fetched);
-  if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf);
+  if (!isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf, invoices);
   return order;
 }
 
@@ -105,6 +102,18 @@ export async function followCycle(em: EntityManager, { invoice, cycle }: CycleIn
   invoice.followCycle(sumsOf(await sharesOf(em, invoice.id)), cycle.attempts);
 }
 
+/** The payment of an intent, locked, as {@link lockPayment} finds it, and its invoice, locked before it. */
+function lock(
+  em: EntityManager,
+  ...which: [PaymentIntentId, Metadata, AccountId]
+): Promise<[Invoice[], Payment | null]> {
+  return together(
+    em,
+    () => lockInvoiceOf(em, ...which),
+    () => lockPayment(em, ...which),
+  );
+}
+
 /**
  * Whoever changes an invoice and its payments locks the invoice first: the news of the two arrive side by side, and would otherwise wait
  * for one another.
@@ -114,15 +123,19 @@ async function lockInvoiceOf(
   intentId: PaymentIntentId,
   metadata: Metadata,
   accountId: AccountId,
-): Promise<void> {
+): Promise<Invoice[]> {
   // By our own id, too: the row may not have heard of its intent yet.
   const ours = metadata[paymentKey];
-  await em.execute(
-    `select id from invoices where id in (
+  const rows = await em.execute<Record<string, unknown>[]>(
+    `select * from invoices where id in (
        select invoice_id from payments where stripe_payment_intent_id = ? and stripe_account_id = ?
        union select invoice_id from payments where id = ?) order by id for no key update`,
     [intentId, accountId, isUuid(ours) ? ours : null],
   );
+  // One that this transaction knows may have changes that are not written yet.
+  const known = ({ tenant_id: tenantId, id }: Record<string, unknown>) =>
+    em.getUnitOfWork().getById<Invoice>(Invoice, [tenantId, id] as [Uuid, number]);
+  return rows.map((row) => known(row) ?? em.map(Invoice, row));
 }
 
 /**
@@ -207,19 +220,31 @@ async function linkMethod(
 }
 
 /** Adds up the payments of an invoice, while nobody else can, and gives up those for which it has no room left. */
-async function followInvoice(em: EntityManager, payment: Payment, before: Share, asOf: Date): Promise<void> {
-  const { invoiceId } = payment;
-  if (invoiceId === null) return;
-  const invoice = await em.findOne(Invoice, { id: invoiceId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+async function followInvoice(
+  em: EntityManager,
+  payment: Payment,
+  before: Share,
+  asOf: Date,
+  locked: readonly Invoice[],
+): Promise<void> {
+  const { invoiceId: id } = payment;
+  if (id === null) return;
+  const invoice =
+    locked.find((one) => one.id === id) ??
+    (await em.findOne(Invoice, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE }));
   if (!invoice) return;
   if (invoice.isCycle) {
     const cycle = await em.findOne(StripeInvoice, { invoiceId: invoice.id });
     if (cycle) return followCycle(em, { invoice, cycle });
   }
-  await em.flush();
-  const payments = await sharesOf(em, invoiceId);
+  await withNext(em);
+  const [payments, open] = await together(
+    em,
+    () => sharesOf(em, id),
+    () => openPayments(em, id),
+  );
   followPayments(invoice, payments, payment.amountReceived - before.received, asOf);
-  if (payments.some(isOpen)) await cancelSuperseded(em, invoice, await openPayments(em, invoiceId));
+  if (payments.some(isOpen)) await cancelSuperseded(em, invoice, open);
 }
 
 /** All payments of an invoice, in the order in which they were asked for. */

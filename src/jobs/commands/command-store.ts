@@ -62,24 +62,34 @@ export class LostLease extends Error {
 }
 
 /**
- * Closes a command, unless its lease went to somebody else.
- * @param releaseKey lets the key be used again, as though the command had never been
- * @throws LostLease
+ * Locks a command for the transaction that brings it to its end.
+ * @returns whether it is still ours: its lease may have gone to somebody else
+ */
+export async function holdCommand(em: EntityManager, { id, leaseToken }: Command): Promise<boolean> {
+  const held = await em.execute<unknown[]>(
+    `select from commands where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN') for no key update`,
+    [id, leaseToken],
+  );
+  return held.length === 1;
+}
+
+/**
+ * Closes a command that is held.
+ * @param close its end, and what of the plan is kept. `releaseKey` lets the key be used again, as though the command had never been
  */
 export async function closeCommand(
   em: EntityManager,
-  { id, leaseToken }: Command,
+  { id }: Command,
   close: CommandEnd & { readonly plan: object },
 ): Promise<void> {
   const outcome = close.state === 'SUCCEEDED' ? close.outcome : { error: storedError(close.error) };
   const releaseKey = close.state === 'FAILED' && close.releaseKey;
-  const closed = await em.execute<{ id: string }[]>(
+  await em.execute(
     `update commands set state = ?, outcome = ?, params = ?, finished_at = now(), lease_token = null, lease_until = null,
        idempotency_key = case when ? then null else idempotency_key end
-     where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN') returning id`,
-    [close.state, JSON.stringify(outcome), JSON.stringify(close.plan), releaseKey, id, leaseToken],
+     where id = ?`,
+    [close.state, JSON.stringify(outcome), JSON.stringify(close.plan), releaseKey, id],
   );
-  if (closed.length === 0) throw new LostLease('The command was taken over.');
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type TenantDb } from '../../db/database.js';
+import { together, withNext } from '../../db/together.js';
 import { type Clock, systemClock } from '../../shared/clock.js';
 import { AppError } from '../../shared/errors.js';
 import { failpoint } from '../../shared/failpoint.js';
@@ -16,6 +17,7 @@ import {
   closeCommand,
   type CommandEnd,
   errorOf,
+  holdCommand,
   insertCommand,
   LostLease,
   postponeCommand,
@@ -71,7 +73,8 @@ interface Said<Report> {
 /**
  * Changes something at Stripe so that a crash between any two steps leaves nothing doubled and nothing lost:
  * the rows and the command are committed, then Stripe is asked under a key made from the command, then what it said is committed. What is cut
- * off in between is finished by {@link CommandRecovery}, or by the next caller with the same key.
+ * off in between is finished by {@link CommandRecovery}, or by the next caller with the same key. Two transactions, each of two round trips
+ * where a kind asks for all that it needs at once: one that asks, and one that writes and commits.
  */
 export class Commands {
   private readonly settings: CommandSettings;
@@ -101,9 +104,14 @@ export class Commands {
       failpoint('command.before-insert');
       const command = await this.db.transaction(async (em) => {
         const wanted = { ...request, kind: kind.name, paramsHash: hash, leaseToken: newUuid(), leaseMs };
-        const inserted = await insertCommand(em, this.db, wanted);
-        if (inserted)
-          inserted.params = { ...(await kind.prepare(em, request.params, inserted)) } as Record<string, unknown>;
+        const [inserted, facts] = await together(
+          em,
+          () => insertCommand(em, this.db, wanted),
+          async () => kind.look?.(em, request.params),
+        );
+        if (!inserted) return null;
+        inserted.params = { ...(await kind.prepare(em, request.params, inserted, facts)) } as Record<string, unknown>;
+        await withNext(em);
         return inserted;
       });
       if (command) {
@@ -229,16 +237,25 @@ export class Commands {
     running: Running<Plan>,
     { report, read }: Said<Report>,
   ): Promise<Outcome | AppError | 'again'> {
-    if (read && kind.version && (await kind.version(em, running)) !== read.version) return 'again';
-    const applied = await kind.apply(em, running, report, read !== null);
+    const applied = await this.whileHeld(em, running, async () => {
+      if (read && kind.version && (await kind.version(em, running)) !== read.version) return 'again';
+      return kind.apply(em, running, report, read !== null);
+    });
     failpoint('command.in-apply');
     if (applied === 'again') return applied;
     const end: CommandEnd =
       applied instanceof AppError
         ? { state: 'FAILED', error: applied, releaseKey: false }
         : { state: 'SUCCEEDED', outcome: applied };
-    await closeCommand(em, running.command, { ...end, plan: keptOf(kind, running.plan) });
+    await withNext(em, () => closeCommand(em, running.command, { ...end, plan: keptOf(kind, running.plan) }));
     return applied;
+  }
+
+  /** What a command's end changes, once it is certain that nobody else brings it about. @throws LostLease what was done must not be kept */
+  private async whileHeld<T>(em: EntityManager, { command }: Running<object>, work: () => Promise<T>): Promise<T> {
+    const [isHeld, done] = await together(em, () => holdCommand(em, command), work);
+    if (!isHeld) throw new LostLease('The command was taken over.');
+    return done;
   }
 
   private async reject<Plan extends object>(
@@ -250,12 +267,12 @@ export class Commands {
     const { command, plan } = running;
     try {
       return await this.twice(async (em) => {
-        const details = await kind.reject(em, running, failure, isFirst);
+        const details = await this.whileHeld(em, running, () => kind.reject(em, running, failure, isFirst));
         failpoint('command.in-apply');
         const error = explained(failure, details ?? {});
         const release = releaseKey || isSystemKey(command.idempotencyKey);
         const end: CommandEnd = { state: 'FAILED', error, releaseKey: release };
-        await closeCommand(em, command, { ...end, plan: keptOf(kind, plan) });
+        await withNext(em, () => closeCommand(em, command, { ...end, plan: keptOf(kind, plan) }));
         return error;
       });
     } catch (cause) {

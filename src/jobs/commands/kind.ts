@@ -31,16 +31,23 @@ export type Outcome = Readonly<Record<string, string | null>>;
  * @typeParam Params what the client asked for
  * @typeParam Plan what will be sent, worked out once and stored: Stripe wants the same parameters under the same key
  * @typeParam Report what Stripe said about it
+ * @typeParam Facts what is known when it is prepared
  */
-export interface CommandKind<Params extends object, Plan extends object, Report> {
+export interface CommandKind<Params extends object, Plan extends object, Report, Facts = unknown> {
   /** Stored with the command: never rename one that is in use. `payments.create` */
   readonly name: string;
+
+  /**
+   * Reads, and locks, what {@link prepare} needs, in the round trip that writes the command down, after it. Judges nothing: the key may turn out
+   * to be taken, and the answer to be another one.
+   */
+  look?(em: EntityManager, params: Params): Promise<Facts>;
 
   /**
    * Checks the request and inserts the rows it makes, in one transaction with the command. Sets the command's `subjectId` and
    * `stripeAccountId`. Whatever it throws leaves nothing behind, the key included.
    */
-  prepare(em: EntityManager, params: Params, command: Command): Promise<Plan>;
+  prepare(em: EntityManager, params: Params, command: Command, facts: Facts): Promise<Plan>;
 
   /**
    * Asks Stripe. No transaction is open.
