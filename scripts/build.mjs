@@ -1,7 +1,7 @@
 // Compiles every TypeScript file with swc: dist/ for the server, sandbox/dist/ for the local Stripe. Types are not checked
 // here (`npm run typecheck` does), so that a start costs a fraction of a second.
 import { transformFile } from '@swc/core';
-import { cp, glob, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -20,7 +20,10 @@ const swc = {
 };
 
 /** What is read at run time beside the compiled code, and copied as it is. */
-const assets = new Set(['.sql', '.html', '.css', '.js', '.svg']);
+const assets = new Set(['.sql', '.html', '.css', '.js', '.svg', '.txt']);
+
+/** What mail templates are put into. Changed, all of them are made anew. */
+const layout = join(root, 'src/features/mail/templates/layout.mjml');
 
 /** Compiles what is newer than its output, and removes output whose source is gone: it must not be loaded any more. */
 async function build(sources, outDir, base) {
@@ -31,6 +34,10 @@ async function build(sources, outDir, base) {
     if (file.endsWith('.ts')) {
       outputs.add(target);
       if (!(await isCurrent(source, target))) await compile(source, target);
+    } else if (file.endsWith('.mjml') && source !== layout) {
+      const html = target.replace(/\.mjml$/, '.html');
+      outputs.add(html);
+      if (!(await isCurrent(source, html)) || !(await isCurrent(layout, html))) await compileMail(source, html);
     } else if (assets.has(extname(file))) {
       outputs.add(target);
       if (!(await isCurrent(source, target))) await copy(source, target);
@@ -52,6 +59,21 @@ async function compile(source, target) {
   await mkdir(dirname(target), { recursive: true });
   await writeFile(`${target}.map`, map);
   await writeFile(target, `${code}\n//# sourceMappingURL=${basename(target)}.map\n`);
+}
+
+/**
+ * A mail's content becomes the HTML that mail programs understand; its `{{names}}` are filled when it is sent. MJML wants to see colours where
+ * the tenant's will be, so two stand in for them.
+ */
+async function compileMail(source, target) {
+  const { default: mjml2html } = await import('mjml');
+  const [frame, content] = await Promise.all([readFile(layout, 'utf8'), readFile(source, 'utf8')]);
+  const { html } = await mjml2html(
+    frame.replace('<!-- content -->', () => content),
+    { validationLevel: 'strict' },
+  );
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(target, html.replaceAll('#0b1c2d', '{{brandColor}}').replaceAll('#d2c1b0', '{{brandText}}'));
 }
 
 async function copy(source, target) {

@@ -61,7 +61,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const { url: databaseUrl, listenUrl, poolSize, readConnections } = config.database;
   const { livemode, webhookSecrets, timeoutMs, ...stripeSettings } = config.stripe;
   const orm = createOrm({ url: databaseUrl, poolSize, entities, logger });
-  const database = new Database(orm, livemode);
+  const database = new Database(orm, livemode, config.mail !== null);
   const reads = new ReadDatabase({ url: databaseUrl, livemode, logger, connections: readConnections });
   const stripe = new StripeService({ ...withoutUndefined(stripeSettings), livemode, timeoutMs, logger });
   const links = new OnboardingLinks({
@@ -106,6 +106,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     ? createBackground({
         ...{ database, stripe, clock, logger, webhooks, runsSchedules: schedules },
         eventRetentionDays: config.eventRetentionDays,
+        mail: config.mail,
         shutdownTimeoutMs: config.shutdownTimeoutMs,
       })
     : null;

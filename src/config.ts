@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { z } from 'zod';
+import { isAddress } from './shared/address.js';
 
 /** Settings that the process cannot run with. One line per culprit; values are not shown, they may be secrets. */
 export class ConfigError extends Error {
@@ -77,6 +78,7 @@ export const settings = z.object({
   RETURN_URL_ORIGINS: listOf(origin),
   LINK_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// URL' }).optional(),
+  MAIL_FROM: z.string().refine(isAddress, 'must be one e-mail address, without a name: billing@example.com').optional(),
 
   RATE_LIMIT_PER_MINUTE: count(3_000),
   EVENT_RETENTION_DAYS: count(400),
@@ -119,6 +121,9 @@ function contradictions(env: Readonly<Record<string, string | undefined>>): stri
     found.push(
       'LINK_SECRET must be set when STRIPE_MODE is live: links that customers hold must outlive a change of the Stripe key.',
     );
+  }
+  if (env.SMTP_URL && !env.MAIL_FROM) {
+    found.push('MAIL_FROM must be set when SMTP_URL is: the address that mails come from.');
   }
   if (!env.JWT_SECRET === !env.JWKS_URL) {
     found.push('JWT_SECRET or JWKS_URL must be set, and not both: it says who may issue tokens.');
@@ -185,7 +190,8 @@ function arrange(env: z.output<typeof settings>) {
     returnUrlOrigins: env.RETURN_URL_ORIGINS.length ? env.RETURN_URL_ORIGINS : [new URL(publicUrl).origin],
     /** Signs what leaves the server and comes back: the same for all processes of an installation. */
     linkSecret: env.LINK_SECRET ?? Buffer.from(hkdfSync('sha256', secretKey, '', 'links', 32)).toString('base64url'),
-    smtpUrl: env.SMTP_URL,
+    /** Null: nothing is mailed, and nothing is taken down to be mailed. */
+    mail: env.SMTP_URL ? { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM! } : null,
     /** Requests a tenant may make. */
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
     eventRetentionDays: env.EVENT_RETENTION_DAYS,

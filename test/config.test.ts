@@ -84,6 +84,17 @@ test('all culprits are named at once, and no value is shown', () => {
   expect(problems).not.toMatch(/very-secret|short-secret/);
 });
 
+test('a mail server needs an address that mails come from', () => {
+  const server = { ...valid, SMTP_URL: 'smtp://localhost:587' };
+  expect(loadConfig(valid).mail).toBeNull();
+  expect(problemsOf(server)).toEqual(['MAIL_FROM must be set when SMTP_URL is: the address that mails come from.']);
+  expect(problemsOf({ ...server, MAIL_FROM: 'Billing <billing@example.com>' }).join()).toContain('MAIL_FROM must be');
+  expect(loadConfig({ ...server, MAIL_FROM: 'billing@example.com' }).mail).toEqual({
+    smtpUrl: 'smtp://localhost:587',
+    from: 'billing@example.com',
+  });
+});
+
 describe('keys', () => {
   test.each([
     [

@@ -5,6 +5,8 @@ import { DriftJob } from '../features/drift/drift-job.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
+import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
+import { Postman } from '../features/mail/postman.js';
 import { onboardingCommands } from '../features/onboarding/onboarding.commands.js';
 import { paymentMethodCommands } from '../features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from '../features/payments/payment.service.js';
@@ -36,6 +38,8 @@ export interface BackgroundParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly webhooks: WebhookSettings;
+  /** Null: nothing is mailed. */
+  readonly mail: MailerSettings | null;
   /** Days that events are kept. */
   readonly eventRetentionDays: number;
   /** Milliseconds that what is under way has to end when the process stops. */
@@ -69,6 +73,9 @@ function loops(parts: BackgroundParts): BackgroundPart[] {
     new CommandRecovery(database, stripe, commandKinds, { clock, logger }),
     new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger }),
     new DisputeAlarm(parts),
+    ...(parts.mail
+      ? [new Postman({ database, logger, from: parts.mail.from, mailer: new Mailer(parts.mail), attachments: {} })]
+      : []),
   ];
 }
 

@@ -13,6 +13,9 @@ const failpoints = [
   'worker.in-transaction',
   'worker.after-settle',
   'worker.after-commit',
+  'mail.after-claim',
+  'mail.after-send',
+  'mail.after-record',
 ] as const;
 
 export type Failpoint = (typeof failpoints)[number];

@@ -119,3 +119,11 @@ export const nextDisputeDeadline = new Gauge({
   help: 'How long there is until the next deadline of a dispute that waits for evidence; 0 when there is none.',
   registers,
 });
+
+/** Mails that came to an end, or not yet. */
+export const mailsTried = new Counter({
+  name: 'mails_total',
+  help: 'Tries to send a mail, by outcome: SENT, BOUNCED, FAILED, RETRY.',
+  labelNames: ['outcome'],
+  registers,
+});

@@ -74,7 +74,7 @@ end $$;
 
 -- Workers find what is to be sent, of every tenant, and lease it; to whom and what it says they read as the tenant.
 create policy outbox on mails to app_worker using (true) with check (true);
-grant select (tenant_id, id, livemode, state, attempts, next_attempt_at, send_until, lease_until, lease_token) on mails to app_worker;
+grant select (tenant_id, id, livemode, template, state, attempts, next_attempt_at, send_until, lease_until, lease_token) on mails to app_worker;
 grant update (state, attempts, next_attempt_at, lease_until, lease_token, updated_at) on mails to app_worker;
 
 -- Who is told what concerns the tenant itself. A PSA's own table may know neither addresses nor roles; then only `alert_addresses` count.

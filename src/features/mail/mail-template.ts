@@ -9,6 +9,9 @@ export interface View {
   readonly [name: string]: ViewValue;
 }
 
+/** One of them, whatever it is made from. */
+export type AnyMailTemplate = Omit<MailTemplate<never>, 'sample'> & { readonly sample: object };
+
 /**
  * A kind of mail: what it is made from and what it says. Its HTML stands beside it in `<name>.mjml`, its plain text in `<name>.txt`; both are
  * filled from the same view. Amounts are minor units with a currency, times are ISO 8601 in UTC: `say` writes them for the reader.

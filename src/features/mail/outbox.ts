@@ -1,7 +1,7 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { livemodeOf, mailsOf, tenantOf } from '../../db/tenant-entity.js';
 import { newUuid } from '../../shared/uuid.js';
-import { isAddress } from './address.js';
+import { isAddress } from '../../shared/address.js';
 import { type MailData, type MailName, mailTemplates } from './templates/mail-templates.js';
 
 /** A mail that is to be sent once. Attachments are made from `data` when it is sent. */
@@ -77,5 +77,5 @@ export async function enqueueAdminMail<Name extends MailName>(
      select * from (select id::text, email from tenant_admins where not exists (select from named) order by id limit 50) admins`,
   );
   const mails = admins.map(({ who, email }) => ({ ...mail, key: `${key}:${who}`, to: email }));
-  return (await enqueueMails<Name>(em, mails as NewMail<Name>[])) > 0;
+  return (await enqueueMails<Name>(em, mails)) > 0;
 }

@@ -1,4 +1,4 @@
-import { type MailTemplate } from '../mail-template.js';
+import { type AnyMailTemplate, type MailTemplate } from '../mail-template.js';
 import { receipt } from './receipt.js';
 
 /**
@@ -7,7 +7,7 @@ import { receipt } from './receipt.js';
  */
 export const mailTemplates = {
   receipt,
-} satisfies Readonly<Record<string, MailTemplate<never>>>;
+} satisfies Readonly<Record<string, AnyMailTemplate>>;
 
 export type MailName = keyof typeof mailTemplates;
 

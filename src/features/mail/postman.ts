@@ -1,0 +1,211 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type Database, type TenantDb } from '../../db/database.js';
+import { oneLine } from '../../shared/address.js';
+import { failpoint } from '../../shared/failpoint.js';
+import { type Logger } from '../../shared/logger.js';
+import { mailsTried } from '../../shared/metrics.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { type Attachments, isMailName, letterOf, type Sender } from './letter.js';
+import { type Envelope, type Mailer, type Sent } from './mailer.js';
+import { Mail, MailState } from './mail.entity.js';
+import { senderOf } from './sender.js';
+import { mailTemplates } from './templates/mail-templates.js';
+
+export interface PostmanSettings {
+  readonly database: Database;
+  readonly mailer: Mailer;
+  /** The platform's address: what follows its `@` makes our Message-IDs. */
+  readonly from: string;
+  readonly attachments: Attachments;
+  readonly logger: Logger;
+  /** Milliseconds between two looks when there was nothing to do: 1,000. */
+  readonly idleMs?: number;
+}
+
+interface Claim {
+  readonly tenantId: Uuid;
+  readonly id: Uuid;
+  readonly leaseToken: Uuid;
+}
+
+/** How many mails one look takes; they are sent side by side. */
+const batch = 8;
+
+/** Seconds. Longer than a mail server can keep us waiting, so that nobody takes a mail over that is still being sent. */
+const leaseSeconds = 180;
+
+/**
+ * Sends what the outbox holds, of all tenants. Any number of processes may: a mail is leased to one of them, and who has lost its lease
+ * records nothing. A process that dies after the mail server took a mail and before that is recorded has it sent again, by whoever finds it
+ * when the lease is over: with the same Message-ID, by which mail servers and readers tell that it is the same.
+ */
+export class Postman {
+  private stopping: AbortController | null = null;
+  private loop: Promise<void> = Promise.resolve();
+
+  constructor(private readonly settings: PostmanSettings) {}
+
+  start(): void {
+    if (this.stopping) return;
+    this.stopping = new AbortController();
+    this.loop = this.keepSending(this.stopping.signal);
+  }
+
+  /** Takes nothing new, and waits for what is being sent. */
+  async stop(): Promise<void> {
+    this.stopping?.abort();
+    await this.loop;
+    await this.settings.mailer.close();
+    this.stopping = null;
+  }
+
+  /** Takes up to one batch of mails that are due and sends them. @returns how many were taken */
+  async sendOnce(): Promise<number> {
+    const claims = await this.settings.database.worker((em) => this.claim(em));
+    failpoint('mail.after-claim');
+    await Promise.all(claims.map((claim) => this.deliver(claim)));
+    return claims.length;
+  }
+
+  private async keepSending(signal: AbortSignal): Promise<void> {
+    const { idleMs = 1_000, logger } = this.settings;
+    while (!signal.aborted) {
+      const taken = await this.sendOnce().catch((error: unknown) => {
+        logger.error({ err: error }, 'Cannot look for mails');
+        return 0;
+      });
+      if (taken === 0) await sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Only kinds this version knows: during a roll-out an older one must leave the new ones alone. */
+  private async claim(em: EntityManager): Promise<Claim[]> {
+    const { livemode } = this.settings.database;
+    await em.execute(
+      `update mails set state = 'EXPIRED', lease_token = null, lease_until = null
+       where state in ('QUEUED', 'SENDING') and send_until <= now() and livemode = ? and (lease_until is null or lease_until < now())`,
+      [livemode],
+    );
+    return em.execute<Claim[]>(
+      `update mails m set state = 'SENDING', lease_token = uuidv7(), lease_until = now() + interval '${leaseSeconds} seconds',
+         attempts = attempts + 1
+       from (
+         select tenant_id, id from mails
+         where state in ('QUEUED', 'SENDING') and next_attempt_at <= now() and livemode = ? and template in (?)
+           and (lease_until is null or lease_until < now())
+         order by next_attempt_at limit ${batch} for update skip locked
+       ) due
+       where m.tenant_id = due.tenant_id and m.id = due.id
+       returning m.tenant_id as "tenantId", m.id, m.lease_token as "leaseToken"`,
+      [livemode, Object.keys(mailTemplates)],
+    );
+  }
+
+  private async deliver({ tenantId, id, leaseToken }: Claim): Promise<void> {
+    const { database, mailer, logger } = this.settings;
+    const about = { tenantId, mailId: id };
+    try {
+      const db = database.tenant(tenantId);
+      const found = await db.transaction(async (em) => {
+        const mail = await em.findOne(Mail, { id, leaseToken });
+        return mail?.recipient && { mail, sender: await senderOf(em) };
+      });
+      // Taken over, or erased meanwhile.
+      if (!found) return;
+      const { mail } = found;
+      const envelope = await this.envelopeOf(mail, found.sender).catch((error: Error) => error);
+      if (envelope instanceof Error) {
+        logger.error({ ...about, template: mail.template, err: envelope }, 'A mail cannot be written');
+        mailsTried.inc({ outcome: MailState.FAILED });
+        await record(db, mail, { state: MailState.FAILED, reason: 'It could not be written; see the log.' });
+        return;
+      }
+      const sent = await withPatience(mailer.send(envelope));
+      failpoint('mail.after-send');
+      const end = endOf(sent, mail.attempts);
+      mailsTried.inc({ outcome: end.state === MailState.QUEUED ? 'RETRY' : end.state });
+      if (sent.outcome === 'LATER') logger.warn({ ...about, attempts: mail.attempts }, 'A mail could not be sent yet');
+      await record(db, mail, { ...end, subject: envelope.subject, messageId: envelope.messageId });
+      failpoint('mail.after-record');
+    } catch (error) {
+      // Its lease runs out, and it is tried again.
+      logger.error({ ...about, err: error }, 'A mail cannot be looked after');
+    }
+  }
+
+  private async envelopeOf(mail: Mail, sender: Sender): Promise<Envelope> {
+    if (!isMailName(mail.template)) throw new Error(`There is no template ${mail.template}.`);
+    const attach = this.settings.attachments[mail.template];
+    const [letter, attachments] = await Promise.all([
+      letterOf(mail.template, mail.data, sender),
+      attach?.(mail.data as never, sender),
+    ]);
+    return {
+      ...letter,
+      attachments: attachments ?? [],
+      senderName: oneLine(sender.senderName ?? sender.tenant),
+      replyTo: sender.replyTo,
+      to: mail.recipient!,
+      messageId: messageIdOf(mail, this.settings.from),
+    };
+  }
+}
+
+/** The same for every try, so that a copy can be told from a second mail. */
+function messageIdOf({ id, generation }: Mail, from: string): string {
+  return `<${id}${generation ? `.${generation}` : ''}@${from.slice(from.lastIndexOf('@') + 1)}>`;
+}
+
+interface End {
+  readonly state: MailState;
+  readonly reason?: string;
+  /** Until the next try. */
+  readonly delaySeconds?: number;
+  readonly subject?: string;
+  readonly messageId?: string;
+}
+
+function endOf(sent: Sent, attempts: number): End {
+  switch (sent.outcome) {
+    case 'TAKEN':
+      return { state: MailState.SENT };
+    case 'REFUSED':
+      return { state: MailState.BOUNCED, reason: sent.reason };
+    case 'LATER':
+      return { state: MailState.QUEUED, reason: sent.reason, delaySeconds: delayAfter(attempts) };
+  }
+}
+
+/** Half a minute, two minutes, eight … at most six hours; a fifth of it is chance, so that what failed together does not come back together. */
+function delayAfter(attempts: number): number {
+  return Math.min(30 * 4 ** Math.min(attempts - 1, 10), 21_600) * (0.8 + Math.random() / 5);
+}
+
+/** Writes down how a try ended, unless the mail was taken over or somebody else has ended it. */
+async function record(db: TenantDb, { id, leaseToken }: Mail, end: End): Promise<void> {
+  const { state, reason = null, delaySeconds = 0, subject = null, messageId = null } = end;
+  await db.transaction((em) =>
+    em.execute(
+      `update mails set state = ?, last_error = ?, subject = coalesce(?, subject), message_id = coalesce(?, message_id),
+         next_attempt_at = now() + ? * interval '1 second', sent_at = case when ? = 'SENT' then now() end, lease_token = null, lease_until = null
+       where id = ? and lease_token = ? and recipient is not null`,
+      [state, reason, subject, messageId, delaySeconds, state, id, leaseToken],
+    ),
+  );
+}
+
+/** A server that trickles on for ever is not waited for: the mail goes again, and is known by its Message-ID if it had arrived. */
+async function withPatience(sending: Promise<Sent>): Promise<Sent> {
+  const giveUp = new AbortController();
+  const silence = sleep((leaseSeconds - 30) * 1_000, null, { signal: giveUp.signal, ref: false }).then((): Sent => ({
+    outcome: 'LATER',
+    reason: 'The mail server took too long.',
+  }));
+  silence.catch(() => undefined);
+  try {
+    return await Promise.race([sending, silence]);
+  } finally {
+    giveUp.abort();
+  }
+}
