@@ -22,5 +22,6 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   // Much of the time is waited, not worked: for processes to start and to be killed, and for events to come.
   maxWorkers: 3,
-  testTimeout: 30_000,
+  // Not how long a test should take, but when it surely hangs: machines may be busy with something else.
+  testTimeout: 180_000,
 };

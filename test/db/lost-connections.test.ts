@@ -3,6 +3,7 @@ import { Database } from '../../src/db/database.js';
 import { createOrm } from '../../src/db/orm.js';
 import { newUuid } from '../../src/shared/uuid.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
 import { Proxy } from '../webhooks/proxy.js';
 
 let db: TestDatabase;
@@ -24,7 +25,7 @@ test('transactions that lose their connection keep no place in the pool', async 
     const work = tenant.transaction(async (em) => {
       if (round % 2) setTimeout(() => void cut(), 50);
       else await cut().then(() => sleep(50));
-      await em.execute('select pg_sleep(1)');
+      await em.execute('select pg_sleep(30)'); // it never gets there
     });
     await expect(work).rejects.toThrow();
   }
@@ -40,7 +41,13 @@ test('a connection that was cut while it lay in the pool is replaced', async () 
   const tenant = new Database(orm, false).tenant(newUuid());
   await tenant.transaction((em) => em.execute('select 1'));
   await cut();
-  await sleep(50);
+  await until(
+    async () =>
+      (await db.query(`select from pg_stat_activity where datname = current_database() and usename = 'psa_app'`))
+        .length === 0,
+    'it is gone',
+  );
+  await sleep(50); // the news of it are read
   await tenant.transaction((em) => em.execute('select 1'));
   await orm.close(true);
 });
@@ -49,11 +56,18 @@ test('a query that is never answered gives its place back when it is given up', 
   const proxy = await Proxy.to(db.url);
   const orm = createOrm({ url: proxy.url, entities: [], poolSize: 1, queryTimeoutMs: 300 });
   const tenant = new Database(orm, false).tenant(newUuid());
-  await tenant.transaction((em) => em.execute('select 1'));
+  const asked = () =>
+    tenant
+      .transaction((em) => em.execute('select 1'))
+      .then(
+        () => true,
+        () => false,
+      );
+  await until(asked, 'it answers');
   proxy.mode = 'swallow';
   await expect(tenant.transaction((em) => em.execute('select 1'))).rejects.toThrow();
   proxy.mode = 'pass';
-  await tenant.transaction((em) => em.execute('select 1'));
+  await until(asked, 'it answers again');
   await orm.close(true);
   await proxy.close();
 });

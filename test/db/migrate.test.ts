@@ -9,7 +9,7 @@ import {
   readMigrations,
   type MigrationFile,
 } from '../../src/db/migrator.js';
-import { clusterUrl, createEmptyDatabase, type TestDatabase } from '../support/database.js';
+import { clusterUrl, connectTo, createEmptyDatabase, type TestDatabase } from '../support/database.js';
 
 let db: TestDatabase;
 let files: MigrationFile[];
@@ -120,12 +120,13 @@ test('of several deployments at once one migrates, the others wait and find noth
 
 test('a lock held by somebody else ends the migration with advice instead of blocking everybody', async () => {
   await migrateUp(settings());
-  await db.query('begin; lock table invoices in access exclusive mode');
+  const holder = await connectTo(db.adminUrl);
+  await holder.query('begin; lock table invoices in access exclusive mode');
   const wants = file('9001_wants', `set local lock_timeout = '100ms'; alter table invoices add x int`);
   try {
     await expect(migrateUp(settings([wants]))).rejects.toThrow(/Another session holds a lock/);
   } finally {
-    await db.query('rollback');
+    await holder.end();
   }
 });
 

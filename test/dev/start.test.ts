@@ -80,7 +80,7 @@ async function ready(start: Npm): Promise<DevFile> {
       return existsSync(devFile()) && start.output().includes('Next: npm run demo');
     },
     `npm start has come up:\n${start.output()}`,
-    40_000,
+    120_000,
   );
   return JSON.parse(await readFile(devFile(), 'utf8')) as DevFile;
 }
@@ -147,7 +147,7 @@ test('npm start brings everything up, survives kill −9, walks through npm run 
   await third.ended;
   await until(() => family.every((pid) => !isAlive(pid)), 'no process is left');
   expect(existsSync(devFile())).toBe(false);
-}, 120_000);
+});
 
 test('when a port is taken the next free one is used, and said', async () => {
   const blocker = createServer().listen(Number(ports.PORT), '127.0.0.1');
@@ -160,17 +160,17 @@ test('when a port is taken the next free one is used, and said', async () => {
   } finally {
     blocker.close();
   }
-}, 60_000);
+});
 
 test('npm run demo says what to do when nothing runs', async () => {
   const demo = npm('demo');
   expect(await demo.ended).not.toBe(0);
   expect(demo.output()).toMatch(/Start it first, in another terminal: npm start/);
-}, 30_000);
+});
 
 test('in production nothing is embedded, and what is missing is named', async () => {
   const start = npm('start', { NODE_ENV: 'production' });
   expect(await start.ended).not.toBe(0);
   expect(start.output()).toMatch(/DATABASE_URL must be/);
   expect(start.output()).toMatch(/STRIPE_TEST_SECRET_KEY must be set/);
-}, 30_000);
+});

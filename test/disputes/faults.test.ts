@@ -64,7 +64,7 @@ async function recover(): Promise<void> {
 }
 
 const lose = (kind: string) =>
-  world.sandbox.control('/faults', { kind, times: null, ms: 900, method: 'POST', path: '/v1/disputes' });
+  world.sandbox.control('/faults', { kind, times: null, ms: 2_500, method: 'POST', path: '/v1/disputes' });
 
 test.each(['delay_after', 'reset_after', 'truncate', 'reset_before'])(
   'evidence goes to the bank once (%s)',

@@ -129,4 +129,4 @@ test('refunds and disputes end in the same state in whatever order the news of t
     disputes: [{ status: 'WON', funds_withdrawn: true, funds_reinstated: true, is_inquiry: false }],
   });
   for (const [seed, state] of states) expect([seed, state]).toEqual([seed, inOrder]);
-}, 90_000);
+});

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DriftJob } from '../../src/features/drift/drift-job.js';
 import { DriftService, type DriftParts } from '../../src/features/drift/drift.service.js';
 import { type DriftCheck } from '../../src/jobs/drift.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { aCustomer } from '../support/factories.js';
+import { atRest } from '../support/sandbox.js';
 import { until } from '../support/until.js';
 import { partsOn, type Parts } from '../webhooks/parts.js';
 
@@ -76,7 +76,7 @@ test('a payment that never arrived is missing here; a dry run says so, and a rep
   let missing = '';
   await dropped(async () => {
     ({ id: missing } = await pay());
-    await sleep(300); // until Stripe has booked it
+    await atRest(app.sandbox);
   });
   const dry = (await app.ask(reconcile, {}, admin)).reconcile.report;
   const difference = { object: 'payment', stripeId: missing, localId: null, kind: 'MISSING_HERE', field: null };
@@ -176,7 +176,7 @@ test('a subscription that changed without anybody telling us is noticed, and put
       payment_behavior: 'default_incomplete',
     };
     ({ id } = await call('/v1/subscriptions', terms));
-    await sleep(100);
+    await atRest(app.sandbox);
   });
   const found = await drift().run({ dryRun: false, days: 7 });
   expect(found.differences).toContainEqual(
@@ -192,20 +192,19 @@ test('a subscription that changed without anybody telling us is noticed, and put
 });
 
 test('an account that changed, or was disconnected, without anybody telling us is noticed', async () => {
-  await sleep(600);
+  await atRest(app.sandbox);
   await until(
     async () =>
       (await app.db.query('select from stripe_webhook_queue where stripe_account_id = $1', [tenant.accountId]))
         .length === 0,
     'what was told of the onboarding has been read',
-    20_000,
   );
   await dropped(async () => {
     await app.sandbox.control(`/accounts/${tenant.accountId}`, {
       currently_due: ['external_account'],
       disabled_reason: null,
     });
-    await sleep(600); // its events come after the answer
+    await atRest(app.sandbox);
   });
   const changed = await drift().run({ dryRun: false, days: 7 });
   expect(changed.differences.map(({ object }) => object)).toContain('account');
@@ -236,16 +235,21 @@ test('Stripe being away is no drift: the report says that it is not complete', a
 });
 
 test('two comparisons of a tenant do not run at once', async () => {
+  let isRefused: () => void = () => undefined;
+  const refusal = new Promise<void>((resolve) => (isRefused = resolve));
   const slow: DriftCheck = {
     object: 'slow',
     async *candidates() {
-      await sleep(1_000);
+      await refusal;
       yield { stripeId: 'slow_1', differs: false };
     },
     compare: () => Promise.resolve([]),
     repair: () => Promise.resolve(),
   };
-  const both = await Promise.allSettled([1, 2].map(() => drift({ checks: [slow] }).run({ dryRun: true, days: 1 })));
+  const run = () => drift({ checks: [slow] }).run({ dryRun: true, days: 1 });
+  const both = await Promise.allSettled(
+    [1, 2].map(() => run().catch((error: unknown) => (isRefused(), Promise.reject(error as Error)))),
+  );
   const refused = both.filter((one) => one.status === 'rejected');
   expect(refused).toHaveLength(1);
   expect(refused[0]!.reason).toMatchObject({ code: 'CONFLICT' });

@@ -46,9 +46,9 @@ test('a server that notes an event after the work doubles effects, and the suite
   const { doubled } = await undergo('doubling');
   expect(doubled).toBeGreaterThan(0);
   expect(await brokenInvariants(stage.db)).toContainEqual(expect.stringContaining('I3 an event has its effect once'));
-}, 60_000);
+});
 
 test('a server that skips whatever it knows loses effects, and the suite notices', async () => {
   const { lost } = await undergo('skipping');
   expect(lost).toBeGreaterThan(0);
-}, 60_000);
+});

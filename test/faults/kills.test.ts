@@ -63,17 +63,15 @@ test(
       const all = (await stage.db.query<{ id: string }>('select stripe_event_id as id from stripe_webhook_events')) as {
         id: string;
       }[];
-      const killed = performance.now();
       await victims.start({ LEASE_MS: '500' });
-      await until(() => processed(stage, all), `all events are processed after ${failpoint}`, 15_000);
-      expect(performance.now() - killed).toBeLessThan(15_000);
+      await until(() => processed(stage, all), `all events are processed after ${failpoint}`, dose(60_000, 15_000));
       await expectExactlyOnce(stage, all);
       victims.killAll();
     };
     await Promise.all(workerFailpoints.map(work));
     report('F1 worker', { 'kills at each of 5 steps': kills });
   },
-  patience(120_000),
+  patience,
 );
 
 test(
@@ -96,7 +94,7 @@ test(
     await Promise.all(['inbox.before-insert', 'inbox.after-insert'].map(work));
     report('F1 receiver', { 'kills at each of 2 steps': kills });
   },
-  patience(60_000),
+  patience,
 );
 
 test(
@@ -123,13 +121,11 @@ test(
       }
     }
     expect((await sending).size).toBe(events.length);
-    const healed = performance.now();
-    await until(() => processed(stage, events), 'all events are processed', 30_000);
-    expect(performance.now() - healed).toBeLessThan(30_000); // I9
+    await until(() => processed(stage, events), 'all events are processed', dose(60_000, 30_000)); // I9
     await expectExactlyOnce(stage, events);
     report('F2', { kills, events: events.length });
   },
-  patience(120_000),
+  patience,
 );
 
 test(
@@ -137,7 +133,7 @@ test(
   async () => {
     const rounds = dose(2, 200);
     const { stage, victims, account } = await aTheatre();
-    const sleeper = await victims.start({ PAUSE_MS: '200', LEASE_MS: '700' });
+    const sleeper = await victims.start({ PAUSE_MS: '500', LEASE_MS: '700' });
     const all: { id: string }[] = [];
     for (let round = 0; round < rounds; round++) {
       const events = Array.from({ length: 4 }, () => anEvent({ account }));
@@ -149,19 +145,19 @@ test(
       );
       sleeper.child.kill('SIGSTOP');
       const other = stage.aWorker({ leaseMs: 700 });
-      await until(() => processed(stage, events), 'another worker has taken over', 15_000);
+      await until(() => processed(stage, events), 'another worker has taken over');
       await other.stop();
       sleeper.child.kill('SIGCONT');
       // It wakes up, finds itself fenced, and is good for the next events.
       const next = anEvent({ account });
       all.push(next);
       await stage.deliver(next);
-      await until(() => processed(stage, [next]), 'the sleeper works again', 15_000);
+      await until(() => processed(stage, [next]), 'the sleeper works again');
     }
     await expectExactlyOnce(stage, all);
     report('F20', { 'naps past the lease': rounds });
   },
-  patience(90_000),
+  patience,
 );
 
 test(
@@ -183,7 +179,7 @@ test(
     expect(row!.crashes).toBeGreaterThan(0);
     await expectExactlyOnce(stage, events);
   },
-  patience(60_000),
+  patience,
 );
 
 test(
@@ -207,11 +203,11 @@ test(
     expect((await deliverAll({ url: stage.url }, events)).size).toBe(events.length);
     sending = false;
     await cutting;
-    await until(() => processed(stage, events), 'all events are processed', 30_000);
+    await until(() => processed(stage, events), 'all events are processed', dose(60_000, 30_000));
     await expectExactlyOnce(stage, events);
     // None of the cuts was taken for a failure of an event.
     expect(await stage.db.query('select from stripe_webhook_events where attempts > 1')).toEqual([]);
     report('F12', { cuts, events: events.length });
   },
-  patience(90_000),
+  patience,
 );

@@ -36,12 +36,12 @@ describe('deliveries', () => {
         const answers = await Promise.all(Array.from({ length: 50 }, () => stage.deliver(event)));
         expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
       }
-      await until(async () => (await countEffects(stage.db, idsOf(events))).lost === 0, 'all took effect', 20_000);
+      await until(async () => (await countEffects(stage.db, idsOf(events))).lost === 0, 'all took effect');
       expect(await countEffects(stage.db, idsOf(events))).toEqual({ lost: 0, doubled: 0 });
       expect(await brokenInvariants(stage.db)).toEqual([]);
       report('F3', { events: events.length, copies: 50 });
     },
-    patience(60_000),
+    patience,
   );
 
   test(
@@ -80,12 +80,11 @@ describe('deliveries', () => {
       await until(
         async () => (await stage.db.query('select from stripe_webhook_queue')).length === 0,
         'all is processed',
-        20_000,
       );
       expect(await countEffects(stage.db, ids)).toEqual({ lost: 0, doubled: 0 });
       report('F6', { twins: ids.length });
     },
-    patience(60_000),
+    patience,
   );
 });
 
@@ -149,12 +148,16 @@ describe('PostgreSQL', () => {
       const answered = await sending;
       expect(answered.size).toBe(events.length);
       const { db } = stage;
-      await until(async () => (await countEffects(db, idsOf(events))).lost === 0, 'all took effect', 30_000);
+      await until(
+        async () => (await countEffects(db, idsOf(events))).lost === 0,
+        'all took effect',
+        dose(60_000, 30_000),
+      );
       expect(await countEffects(db, idsOf(events))).toEqual({ lost: 0, doubled: 0 });
       expect(await brokenInvariants(db)).toEqual([]);
       report('F9', { kills, events: events.length });
     },
-    patience(120_000),
+    patience,
   );
 });
 
@@ -233,7 +236,7 @@ describe('Stripe', () => {
       expect(await brokenInvariants(app.db)).toEqual([]);
       report('F16, F17', { 'faults of each kind': each, kinds: kinds.length });
     },
-    patience(120_000),
+    patience,
   );
 
   test(
@@ -246,21 +249,21 @@ describe('Stripe', () => {
         app.db.query<{ attempts: number }>(
           `select e.attempts from stripe_webhook_queue q join stripe_webhook_events e on e.id = q.event_id where q.state = 'READY' and e.status = 'FAILED'`,
         );
-      await until(async () => (await waiting()).length > 0, 'events wait for Stripe', 20_000);
+      await until(async () => (await waiting()).length > 0, 'events wait for Stripe');
       await sleep(dose(2_000, 120_000));
       expect(await app.db.query(`select from stripe_webhook_queue where state = 'DEAD'`)).toEqual([]);
       await app.sandbox.control('/faults', undefined, 'DELETE');
       await until(
         async () => (await app.db.query('select from stripe_webhook_queue')).length === 0,
         'the backlog is drained',
-        30_000,
+        dose(60_000, 30_000),
       );
       const [config] = await app.db.query('select requirements from stripe_config where tenant_id = $1', [tenant.id]);
       expect(config!.requirements.currentlyDue).toContain('external_account');
-      await until(async () => (await fetch(`${app.url}/readyz`)).ok, 'it is ready', 5_000);
+      await until(async () => (await fetch(`${app.url}/readyz`)).ok, 'it is ready');
       expect(await brokenInvariants(app.db)).toEqual([]);
       report('F18', { outages: 1 });
     },
-    patience(90_000),
+    patience,
   );
 });

@@ -77,7 +77,7 @@ inBrowser('the explorer')('in a browser', () => {
       return route.abort();
     });
     await page.goto(`${app.url}/graphql`);
-  }, 60_000);
+  });
 
   afterAll(() => browser?.close());
 
@@ -89,7 +89,7 @@ inBrowser('the explorer')('in a browser', () => {
       .click();
     await page.getByText('Shackleton & Co').waitFor({ timeout: 20_000 });
     expect(await page.locator('body').innerText()).toContain('Explorers Ltd');
-  }, 60_000);
+  });
 
   test('it talks to nobody else, and nothing of it offends the policy', () => {
     expect(strangers).toEqual([]);

@@ -1,6 +1,7 @@
 import { CommandRecovery } from '../../src/jobs/commands/recovery.js';
 import { paymentMethodCommands } from '../../src/features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from '../../src/features/payments/payment.service.js';
+import { until } from '../support/until.js';
 import { aRequest, createWorld, type TestTenant, type World } from '../payments/support/world.js';
 
 let world: World;
@@ -19,7 +20,7 @@ afterEach(() => world.sandbox.control('/faults', undefined, 'DELETE'));
 afterAll(() => world.stop());
 
 /** Strikes every request, longer than anybody waits. */
-const always = { times: null, ms: 900 };
+const always = { times: null, ms: 2_500 };
 const free = { amount: 5_000, currency: 'usd' };
 
 function recovery(settings = {}) {
@@ -119,14 +120,14 @@ describe('an idempotency key', () => {
   test('whose request is still being carried out gives CONFLICT to the impatient', async () => {
     await world.sandbox.control('/faults', {
       kind: 'delay',
-      ms: 300,
+      ms: 1_200,
       method: 'POST',
       path: '/v1/payment_intents',
       times: 1,
     });
     const request = aRequest(free);
     const first = tenant.payments.createPaymentIntent(request);
-    await new Promise((done) => setTimeout(done, 100));
+    await until(command, 'it is written down');
     await expect(tenant.with({ patienceMs: 100 }).createPaymentIntent(request)).rejects.toMatchObject({
       code: 'CONFLICT',
     });
@@ -343,13 +344,13 @@ describe('a command that was cut off', () => {
   test('is not finished by one who lost it to another', async () => {
     await world.sandbox.control('/faults', {
       kind: 'delay',
-      ms: 300,
+      ms: 1_200,
       method: 'POST',
       path: '/v1/payment_intents',
       times: 1,
     });
     const slow = tenant.payments.createPaymentIntent(aRequest(free)).catch((error: unknown) => error);
-    await new Promise((done) => setTimeout(done, 100));
+    await until(command, 'it is written down');
     await abandon();
     await recovery().recoverOnce();
     expect(await slow).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
@@ -383,8 +384,6 @@ test('recovery runs by itself until it is stopped', async () => {
   await abandon();
   const running = recovery({ idleMs: 10 });
   running.start();
-  for (let i = 0; i < 200 && (await command()).state !== 'SUCCEEDED'; i += 1)
-    await new Promise((done) => setTimeout(done, 20));
+  await until(async () => (await command()).state === 'SUCCEEDED', 'the command is done');
   await running.stop();
-  expect(await command()).toMatchObject({ state: 'SUCCEEDED' });
 });

@@ -49,7 +49,7 @@ inBrowser('the pay page')('in a browser', () => {
   beforeAll(async () => {
     app = await startApp();
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-  }, 60_000);
+  });
   afterEach(async () => {
     await page?.context().close();
     expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
@@ -71,7 +71,7 @@ inBrowser('the pay page')('in a browser', () => {
     expect(await isPaid(invoice)).toBe(true);
     await page.reload();
     await headline('This invoice is paid');
-  }, 60_000);
+  });
 
   test('on a phone: declined, told why, and paid with another card', async () => {
     const invoice = await aLinkedInvoice(app);
@@ -89,7 +89,7 @@ inBrowser('the pay page')('in a browser', () => {
     await payButton().tap();
     await headline('This invoice is paid');
     expect(await isPaid(invoice)).toBe(true);
-  }, 60_000);
+  });
 
   test('with the keyboard alone: a mistake is pointed at, and the invoice paid', async () => {
     const invoice = await aLinkedInvoice(app);
@@ -116,7 +116,7 @@ inBrowser('the pay page')('in a browser', () => {
     await keyboard.press('Enter');
     await headline('This invoice is paid');
     expect(await focused()).toBe('outcome');
-  }, 60_000);
+  });
 
   test('3D Secure: to the bank and back, and paid', async () => {
     const invoice = await aLinkedInvoice(app);
@@ -127,7 +127,7 @@ inBrowser('the pay page')('in a browser', () => {
     await headline('This invoice is paid');
     expect(page.url()).toBe(invoice.url);
     expect(await isPaid(invoice)).toBe(true);
-  }, 60_000);
+  });
 
   test('3D Secure refused: back on the page, which says so and takes another card', async () => {
     const invoice = await aLinkedInvoice(app);
@@ -140,7 +140,7 @@ inBrowser('the pay page')('in a browser', () => {
     await fillCard(cards.good);
     await payButton().tap();
     await headline('This invoice is paid');
-  }, 60_000);
+  });
 
   test('a bank debit shows as on its way, until the bank has settled it', async () => {
     const invoice = await aLinkedInvoice(app);
@@ -160,14 +160,14 @@ inBrowser('the pay page')('in a browser', () => {
     expect(await page.locator('form').isVisible()).toBe(false);
     await app.sandbox.control('/advance', { seconds: 7 * 86_400 });
     await headline('This invoice is paid');
-  }, 60_000);
+  });
 
   test('in dark colours the text can still be read', async () => {
     const { url } = await aLinkedInvoice(app);
     await open(url, { ...desktop, colorScheme: 'dark' });
     const colours = `(() => { const of = (element) => getComputedStyle(element); return [of(document.body).color, of(document.querySelector('main')).backgroundColor]; })()`;
     expect(await page.evaluate<string[]>(colours)).toEqual(['rgb(236, 239, 244)', 'rgb(26, 31, 40)']);
-  }, 60_000);
+  });
 
   test('an expired link says so', async () => {
     const { tenant, invoiceId } = await aLinkedInvoice(app);
@@ -179,5 +179,5 @@ inBrowser('the pay page')('in a browser', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     expect((await page.goto(url))!.status()).toBe(410);
     await headline('This link has expired');
-  }, 60_000);
+  });
 });

@@ -117,7 +117,7 @@ test.each(['delay_after', 'reset_after', 'truncate'])(
   async (kind) => {
     const paid = await aPayment();
     const { tenant, paymentId, refunds } = paid;
-    await world.sandbox.control('/faults', { kind, times: null, ms: 900, method: 'POST', path: '/v1/refunds' });
+    await world.sandbox.control('/faults', { kind, times: null, ms: 2_500, method: 'POST', path: '/v1/refunds' });
     const request = aRefund(paymentId, 6_000);
     const failure = await refunds.refundPayment(request).catch((error: unknown) => error);
     expect(failure).toMatchObject({

@@ -78,46 +78,37 @@ describe('a worker that is killed while it sets the fee', () => {
   };
 
   // The steps of a command in general are cut off one by one in test/jobs; here, the two that are this fee's own.
-  test.each(['command.after-stripe', 'worker.after-fetch'])(
-    'at %s leaves nothing undone',
-    async (failpoint) => {
-      const first = await aWorker();
-      const tenant = await aBillingTenant(app, { application_fee_percent: '2.50', application_fee_fixed: 50 });
-      const { id, stripeId } = await tenant.aSubscription();
-      await tenant.settled();
-      await first.stop();
-      const clock = (await tenant.stripe<Facts>('GET', '/test_helpers/test_clocks')).data[0];
-      const frozen = tenant.now() + (await untilRenewal(tenant, stripeId));
-      await tenant.stripe('POST', `/test_helpers/test_clocks/${clock.id}/advance`, { frozen_time: String(frozen) });
+  test.each(['command.after-stripe', 'worker.after-fetch'])('at %s leaves nothing undone', async (failpoint) => {
+    const first = await aWorker();
+    const tenant = await aBillingTenant(app, { application_fee_percent: '2.50', application_fee_fixed: 50 });
+    const { id, stripeId } = await tenant.aSubscription();
+    await tenant.settled();
+    await first.stop();
+    const clock = (await tenant.stripe<Facts>('GET', '/test_helpers/test_clocks')).data[0];
+    const frozen = tenant.now() + (await untilRenewal(tenant, stripeId));
+    await tenant.stripe('POST', `/test_helpers/test_clocks/${clock.id}/advance`, { frozen_time: String(frozen) });
 
-      const dying = await aWorker(failpoint);
-      expect(await dying.ended).toMatchObject({ signal: 'SIGKILL' });
-      // Time passes: leases end.
-      await app.db.query(
-        `update stripe_webhook_queue set lease_until = now() - interval '1 second' where lease_until is not null`,
-      );
-      await app.db.query(`update commands set lease_until = now() - interval '1 second' where finished_at is null`);
-      await aWorker();
-      await until(
-        async () =>
-          (await tenant.rows('select from stripe_invoices where tenant_id = $1 and application_fee = 175')).length ===
-          1,
-        'the fee is set',
-        20_000,
-      );
-      await tenant.stripe('POST', `/test_helpers/test_clocks/${clock.id}/advance`, {
-        frozen_time: String(frozen + 7_200),
-      });
-      await until(
-        async () => (await feesOf(tenant, id)).some(({ booked, set }) => booked === 175 && set === 175),
-        'the fee is booked',
-        20_000,
-      );
-      const commands = await tenant.rows(
-        `select state from commands where tenant_id = $1 and kind = 'invoices.set-fee'`,
-      );
-      expect(commands.filter(({ state }) => state !== 'SUCCEEDED')).toEqual([]);
-    },
-    60_000,
-  );
+    const dying = await aWorker(failpoint);
+    expect(await dying.ended).toMatchObject({ signal: 'SIGKILL' });
+    // Time passes: leases end.
+    await app.db.query(
+      `update stripe_webhook_queue set lease_until = now() - interval '1 second' where lease_until is not null`,
+    );
+    await app.db.query(`update commands set lease_until = now() - interval '1 second' where finished_at is null`);
+    await aWorker();
+    await until(
+      async () =>
+        (await tenant.rows('select from stripe_invoices where tenant_id = $1 and application_fee = 175')).length === 1,
+      'the fee is set',
+    );
+    await tenant.stripe('POST', `/test_helpers/test_clocks/${clock.id}/advance`, {
+      frozen_time: String(frozen + 7_200),
+    });
+    await until(
+      async () => (await feesOf(tenant, id)).some(({ booked, set }) => booked === 175 && set === 175),
+      'the fee is booked',
+    );
+    const commands = await tenant.rows(`select state from commands where tenant_id = $1 and kind = 'invoices.set-fee'`);
+    expect(commands.filter(({ state }) => state !== 'SUCCEEDED')).toEqual([]);
+  });
 });

@@ -1,7 +1,7 @@
 import { createApp } from '../../src/app.js';
 import { loadConfig } from '../../src/config.js';
 import { type Uuid } from '../../src/shared/uuid.js';
-import { freePort } from '../../dev/postgres.js';
+import { aPort } from './port.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { aStripeConfig, aTenant, type Row, type TenantRow } from './factories.js';
 import { startSandbox, type SandboxOptions, type TestSandbox } from './sandbox.js';
@@ -72,7 +72,7 @@ export function testEnvironment(db: TestDatabase, sandbox: TestSandbox, port: nu
 
 /** Starts everything a test of the whole server needs; takes about half a second. */
 export async function startApp(options: AppOptions = {}): Promise<TestApp> {
-  const port = await freePort(0);
+  const port = await aPort();
   const { beside } = options;
   const webhookUrl = `http://127.0.0.1:${port}/api/stripe/webhook`;
   const [db, sandbox] = beside

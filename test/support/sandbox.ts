@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startLocalStripe } from '../../dev/local-stripe.js';
+import { until } from './until.js';
 
 export interface SandboxOptions {
   /** Where it posts its webhooks; nowhere that answers, when left out. */
@@ -36,6 +37,14 @@ interface ApiOptions {
   readonly form?: Record<string, string>;
   /** As Stripe.js does: the publishable key instead of the secret one. */
   readonly asBrowser?: boolean;
+}
+
+/** Waits until the local Stripe has done all that follows by itself within seconds: bookings, an account's last words. */
+export async function atRest({ control }: Pick<TestSandbox, 'control'>): Promise<void> {
+  await until(async () => {
+    const { now, due } = await control<{ now: number; due: { at: number }[] }>('/state');
+    return due.every(({ at }) => at > now + 5);
+  }, 'Stripe is at rest');
 }
 
 export async function startSandbox(options: SandboxOptions = {}): Promise<TestSandbox> {

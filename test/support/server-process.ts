@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../../dev/local-directory.js';
-import { freePort } from '../../dev/postgres.js';
+import { aPort } from './port.js';
 import { until } from './until.js';
 
 /** The built server as an operating system process, for tests that kill it. */
@@ -27,7 +27,7 @@ export async function startServerProcess(
   env: Record<string, string>,
   { keepPort = false, awaitReady = true } = {},
 ): Promise<ServerProcess> {
-  const port = keepPort ? Number(env.PORT) : await freePort(0);
+  const port = keepPort ? Number(env.PORT) : await aPort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist/src/main.js')], {
     env: { PATH: process.env.PATH, ...env, PORT: String(port) },
@@ -63,7 +63,7 @@ export async function startServerProcess(
         return (await fetch(`${url}/readyz`).catch(() => null))?.ok ?? false;
       },
       'the server is ready',
-      25_000,
+      120_000,
     );
   } catch (error) {
     child.kill('SIGKILL');

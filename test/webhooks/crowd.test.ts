@@ -195,7 +195,7 @@ test('many events at once end as the same events one after the other', async () 
     }),
     { numRuns: Number(process.env.FC_RUNS ?? 60) },
   );
-}, 120_000);
+});
 
 test('many tenants share a transaction, and none of them reaches the rows of another, or of the other mode', async () => {
   const tenants = await Promise.all([1, 2, 3, 4].map(() => stage.aTenant()));

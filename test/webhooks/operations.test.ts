@@ -194,4 +194,4 @@ test('the commands do at a terminal what their exit codes say', async () => {
   expect(verify.out).toMatch(/^seed 7\n[^]*\d+ events, \d+ rows: real [0-9a-f]{16}, rebuilt [0-9a-f]{16}\n$/);
   expect([0, 3]).toContain(verify.code);
   expect(types.out).toMatch(/handled {2}payment_intent.succeeded/);
-}, 60_000);
+});

@@ -96,7 +96,7 @@ export async function aStage({
         clock,
         logger: silent,
         pollMs: 200,
-        leaseMs: 1_500,
+        leaseMs: 10_000,
         retry: { firstMs: 20, longestMs: 100, outageMs: 50, attempts: 3 },
         ...overrides,
       });

@@ -24,7 +24,7 @@ export async function aStripe(options: Partial<SandboxOptions> = {}): Promise<Te
       protocol: 'http',
       maxNetworkRetries: 0,
       telemetry: false,
-      timeout: 5_000,
+      timeout: 60_000,
       ...config,
     });
   const stripe = client('sk_test_local_tests');
@@ -101,7 +101,7 @@ export async function aListener(): Promise<Listener> {
     answers,
     types: () => posted.map(({ body }) => (JSON.parse(body) as { type: string }).type),
     until: async (test) => {
-      for (let i = 0; i < 400; i++) {
+      for (let i = 0; i < 6_000; i++) {
         if (test(posted)) return;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
