@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { bench } from './lib/paths.mjs';
 
 const [name] = process.argv.splice(2, 1);
-if (!['webhooks', 'read', 'start'].includes(name)) {
-  console.error('node bench/run.mjs webhooks|read|start [options]');
+if (!['webhooks', 'read', 'write', 'start'].includes(name)) {
+  console.error('node bench/run.mjs webhooks|read|write|start [options]');
   process.exit(2);
 }
 

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { benchDirectory, serverRoot } from './paths.mjs';
 
 /** A module of the measured build: the databases are made by the same code that makes them in production. */
-const built = (path) => import(join(serverRoot, 'dist', path));
+export const built = (path) => import(join(serverRoot, 'dist', path));
 
 /** The PostgreSQL that comes with the project, as a user gets it: fsync on, default settings, on loopback. One server for everything measured. */
 export class Cluster {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bench } from './paths.mjs';
 
 const file = join(bench, 'RESULTS.md');
-const sections = ['webhooks', 'read', 'start'];
+const sections = ['webhooks', 'read', 'write', 'start'];
 
 /** What it ran on, for whoever compares numbers. */
 export function machine() {
@@ -35,7 +35,7 @@ export async function record(section, { quick, text }) {
 
 const introduction = `# Results
 
-Written by \`npm run bench:webhooks\`, \`bench:read\` and \`bench:start\`; how they measure is in [README.md](README.md). Everything in one table ran in turns
+Written by \`npm run bench:webhooks\`, \`bench:read\`, \`bench:write\` and \`bench:start\`; how they measure is in [README.md](README.md). Everything in one table ran in turns
 in one run, on one machine and one PostgreSQL. Rates wander with the machine and what else runs on it; ratios are taken between neighbours in time, and
 their medians are what counts.
 `;

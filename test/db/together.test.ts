@@ -49,7 +49,7 @@ test('what is asked together takes one round trip, keeps its order, and may be a
           () => once(em, 'a'),
           () => em.execute('select 2 as n'),
         ),
-      async () => 'asked nothing',
+      () => Promise.resolve('asked nothing'),
       async () => (await em.execute<unknown[]>('select 3 as n')).concat(await em.execute<unknown[]>('select 4 as n')),
     ),
   );
