@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type Logger } from '../shared/logger.js';
 import { type Uuid } from '../shared/uuid.js';
-import { send, type Step } from './message.js';
+import { arrayText, send, type Step } from './message.js';
 import { livemodeSetting, tenantSetting } from './tenant-entity.js';
 
 /** One tenant's rows inside a transaction that many tenants share. PostgreSQL shows it no others. */
@@ -156,6 +156,6 @@ export class ManyTenantsTransaction {
 }
 
 function textOf(value: Value): string | null {
-  if (Array.isArray(value)) return `{${value.map((one: string) => `"${one.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+  if (Array.isArray(value)) return arrayText(value as readonly string[]);
   return value === null ? null : String(value);
 }

@@ -10,6 +10,16 @@ export interface Step {
   readonly resolve?: (rows: (string | null)[][]) => void;
 }
 
+/** A list as PostgreSQL reads an array. */
+export function arrayText(values: readonly (string | boolean | null)[]): string {
+  return `{${values.map((value) => (typeof value === 'string' ? `"${escaped(value)}"` : String(value))).join(',')}}`;
+}
+
+/** PostgreSQL's text cannot hold the character U+0000. */
+function escaped(text: string): string {
+  return /["\\\0]/.test(text) ? text.replace(/["\\]/g, '\\$&').replaceAll('\0', '') : text;
+}
+
 /** What is prepared on a connection, by statement. */
 const namesOf = new WeakMap<pg.ClientBase, Map<string, string>>();
 let names = 0;

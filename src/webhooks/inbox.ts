@@ -1,9 +1,10 @@
 import pg from 'pg';
+import { send } from '../db/message.js';
 import { failpoint } from '../shared/failpoint.js';
 import { type Logger } from '../shared/logger.js';
 import { eventsDuplicate, eventsReceived, inboxBatchSize } from '../shared/metrics.js';
 import { type Delivery } from './delivery.js';
-import { storable, storeStatement, type StoredCounts } from './inbox-sql.js';
+import { storable, storeSteps, type StoredCounts } from './inbox-sql.js';
 
 export interface InboxSettings {
   /** Connection string of the runtime role. */
@@ -39,6 +40,7 @@ export class Inbox {
   private readonly connections: number;
   private readonly batchSize: number;
   private readonly capacity: number;
+  private readonly timeoutMs: number;
   private waiting: Waiting[] = [];
   private underWay = 0;
   private closed = false;
@@ -48,13 +50,12 @@ export class Inbox {
     this.connections = settings.connections ?? 1;
     this.batchSize = settings.batchSize ?? 128;
     this.capacity = settings.capacity ?? 2_000;
-    const timeoutMs = settings.timeoutMs ?? 4_000;
+    this.timeoutMs = settings.timeoutMs ?? 4_000;
     this.pool = new pg.Pool({
       connectionString: settings.url,
       application_name: 'psa-payments inbox',
       max: this.connections,
-      connectionTimeoutMillis: timeoutMs,
-      query_timeout: timeoutMs,
+      connectionTimeoutMillis: this.timeoutMs,
       keepAlive: true,
     });
     // A connection that is lost while it is in use fails its query; without a listener it would also end the process.
@@ -145,10 +146,14 @@ export class Inbox {
     let lost: Error | undefined;
     try {
       failpoint('inbox.before-insert');
-      // One simple query of several statements: one round trip, and one transaction that ends with it, whatever becomes of us.
-      const results = (await client.query(storeStatement(deliveries))) as unknown as pg.QueryResult<StoredCounts>[];
+      let counts: StoredCounts[] = [];
+      await send(
+        client,
+        storeSteps(deliveries, (answer) => (counts = answer)),
+        this.timeoutMs,
+      );
       failpoint('inbox.after-insert');
-      return results[1]!.rows;
+      return counts;
     } catch (error) {
       // After an error of the connection, or a time-out, nobody knows what is still on the wire.
       if (!(error instanceof pg.DatabaseError)) lost = error as Error;

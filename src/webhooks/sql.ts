@@ -1,6 +1,6 @@
 import { type Uuid } from '../shared/uuid.js';
 
-// The inbox and the queue send several statements as one simple query: one round trip, and one transaction that PostgreSQL ends by itself,
+// The queue sends several statements as one simple query: one round trip, and one transaction that PostgreSQL ends by itself,
 // so that a process that is stopped or killed never leaves it open with its locks. Such a query has no parameters; values become literals here.
 
 /** Channel that wakes the workers. One notification per batch: senders' commits queue up behind one another. */
