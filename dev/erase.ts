@@ -6,7 +6,7 @@ import { connectParts, runCommand, UsageError } from './server-parts.js';
 
 const usage = `npm run erase -- --tenant UUID --customer ID
 
-Erases names, addresses and telephone numbers of a customer from the stored events of the tenant. Ids and amounts stay. Erase the customer
+Erases names, addresses and telephone numbers of a customer from the stored events of the tenant, and what it was mailed. Ids and amounts stay. Erase the customer
 at Stripe first: what Stripe sends later is stored as it comes.
 
 Exit code: 0 done, 1 failed, 2 misused.

@@ -14,6 +14,8 @@ import { type InsightsContext } from '../features/insights/insights.resolver.js'
 import { Revenue } from '../features/insights/revenue.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { type LedgerContext } from '../features/ledger/ledger.resolver.js';
+import { type MailContext } from '../features/mail/mail.resolver.js';
+import { MailService } from '../features/mail/mail.service.js';
 import { ApplicationFees } from '../features/onboarding/application-fees.js';
 import { type OnboardingLinks } from '../features/onboarding/onboarding-links.js';
 import { type OnboardingContext } from '../features/onboarding/onboarding.resolver.js';
@@ -83,6 +85,7 @@ interface Slices
     PortalContext,
     OnboardingContext,
     CustomerContext,
+    MailContext,
     AuditContext,
     ViewerContext {}
 
@@ -188,6 +191,11 @@ export class RequestContext implements Slices {
   get revenue(): Revenue {
     const { reads, somebody } = this;
     return this.once('revenue', () => new Revenue(reads, somebody.tenantId === null));
+  }
+
+  get mail(): MailService {
+    const { parts, somebody, tenantId } = this;
+    return this.once('mail', () => new MailService(parts.database.tenant(tenantId), somebody.subject));
   }
 
   get platform(): PlatformService {

@@ -11,6 +11,7 @@ import { LiveResolver } from '../features/live/live.resolver.js';
 import { InsightsResolver } from '../features/insights/insights.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { LedgerResolver } from '../features/ledger/ledger.resolver.js';
+import { MailResolver } from '../features/mail/mail.resolver.js';
 import { OnboardingResolver } from '../features/onboarding/onboarding.resolver.js';
 import { PaymentMethodResolver } from '../features/payment-methods/payment-method.resolver.js';
 import { SubscriptionMethodResolver } from '../features/payment-methods/subscription-method.resolver.js';
@@ -74,6 +75,7 @@ const resolvers: NonEmptyArray<new () => object> = [
   PortalResolver,
   OnboardingResolver,
   CustomerResolver,
+  MailResolver,
   AuditResolver,
   ViewerResolver,
 ];

@@ -24,6 +24,7 @@ export interface Ids {
   readonly payout: string;
   readonly dispute: string;
   readonly webhookEvent: string;
+  readonly mail: string;
   readonly stripePaymentMethod: string;
 }
 
@@ -93,6 +94,10 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Query.webhookEvent': { who: staff, asked: ({ webhookEvent }) => [{ id: webhookEvent }] },
   'Query.webhookEvents': { who: staff },
   'Query.driftReport': { who: staff },
+  'Query.mails': { who: admin, asked: ({ customer }) => [{}, { filter: { customerId: customer } }] },
+  'Query.mailSettings': { who: admin },
+  'Mutation.updateMailSettings': { who: admin, asked: () => [input({ senderName: 'Somebody', muted: ['TRIALS'] })] },
+  'Mutation.resendMail': { who: admin, asked: ({ mail }) => [input({ id: mail })] },
   'Query.auditLog': { who: admin },
   'Query.platform': { who: platform },
 

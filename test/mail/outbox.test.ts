@@ -6,6 +6,7 @@ import { freePort } from '../../dev/postgres.js';
 import { Database } from '../../src/db/database.js';
 import { enqueueAdminMail, enqueueMail } from '../../src/features/mail/outbox.js';
 import { type ReceiptData } from '../../src/features/mail/templates/receipt.js';
+import { eraseCustomer } from '../../src/features/webhook-events/erasure.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { aCustomer, aTenant, insertRow, type Row } from '../support/factories.js';
 import { openPostOffice, platformAddress, type PostOffice } from './post-office.js';
@@ -314,12 +315,24 @@ test('a tenant of ours has a time zone that there is', async () => {
   await expect(aTenant(office.db, { time_zone: 'Europe/Berlin' })).resolves.toBeDefined();
 });
 
-test('what a customer was mailed names the customer', async () => {
-  const customer = await aCustomer(office.db, { tenantId });
-  await office.database
-    .tenant(tenantId)
-    .transaction((em) =>
-      enqueueMail(em, { key: 'receipt:c', template: 'receipt', to: 'c@example.com', data, customerId: customer.id }),
-    );
-  expect(await mails()).toMatchObject([{ customer_id: customer.id }]);
+test('with a customer goes what was mailed, and what was about to be', async () => {
+  const db = office.database.tenant(tenantId);
+  const [gone, stays] = [await aCustomer(office.db, { tenantId }), await aCustomer(office.db, { tenantId })];
+  const tell = ({ id }: { id: number }, key: string, to: string) =>
+    db.transaction((em) => enqueueMail(em, { key, template: 'receipt', to, data, customerId: id }));
+  await tell(gone, 'receipt:before', 'canary@person.example');
+  await tell(stays, 'receipt:other', 'other@person.example');
+  await office.sendAll();
+  await tell(gone, 'receipt:after', 'canary@person.example');
+  office.smtp.arrived.length = 0;
+  await eraseCustomer(db, gone.id, 'test');
+  await office.sendAll();
+  expect(office.smtp.arrived).toEqual([]);
+  const rows = await mails();
+  expect(rows.map(({ recipient, state }) => [recipient, state])).toEqual([
+    [null, 'SENT'],
+    ['other@person.example', 'SENT'],
+    [null, 'EXPIRED'],
+  ]);
+  expect(JSON.stringify(rows.filter(({ customer_id }) => customer_id === gone.id))).not.toMatch(/canary|Harbour|INV-7/);
 });

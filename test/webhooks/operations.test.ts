@@ -146,7 +146,7 @@ test('a customer’s personal data goes from the stored events; ids and amounts 
   });
   expect((await stored(others.id)).payload).toEqual(others);
   const [entry] = await app.db.query(`select details from audit_log where action = 'customer.erase'`);
-  expect(entry!.details).toEqual({ events: 1 });
+  expect(entry!.details).toEqual({ events: 1, mails: 0 });
   await expect(eraseCustomer(parts.database.tenant(tenant.id), 999_999, 'test')).rejects.toMatchObject({
     code: 'NOT_FOUND',
   });

@@ -2,6 +2,7 @@ import { type TenantDb } from '../../db/database.js';
 import { notFound } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
+import { eraseMailsOf } from '../mail/mail.service.js';
 
 /** Fields of Stripe's objects that say who somebody is, or lead to a page that does. Ids, amounts, states and stamps are none of them. */
 const personal = new Set([
@@ -45,8 +46,8 @@ export function withoutPersonalData(value: unknown): unknown {
 const pageSize = 200;
 
 /**
- * Erases a customer's personal data from the stored events of the tenant: names, addresses of all kinds, telephone numbers. What was paid, when and
- * how remains. What comes later is stored as it comes, so erase at Stripe first.
+ * Erases a customer's personal data from the stored events of the tenant: names, addresses of all kinds, telephone numbers; and from its mails
+ * all of what they said, and to whom. What was paid, when and how remains. What comes later is stored as it comes, so erase at Stripe first.
  * @param actor who asks, for the audit log
  * @param onProgress events looked at so far
  * @returns how many events were changed
@@ -101,7 +102,8 @@ export async function eraseCustomer(
   }
   await db.transaction(async (em) => {
     const subject = { subjectType: 'customer', subjectId: String(customerId) };
-    audit(em, { actor, action: 'customer.erase', ...subject, details: { events: changed } });
+    const mails = await eraseMailsOf(em, customerId);
+    audit(em, { actor, action: 'customer.erase', ...subject, details: { events: changed, mails } });
     await em.flush();
   });
   return changed;
