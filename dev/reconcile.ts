@@ -6,10 +6,11 @@ import { connectParts, runCommand, UsageError } from './server-parts.js';
 
 const usage = `npm run reconcile -- --tenant UUID [options]
 
-Compares a tenant's rows with what Stripe has: account, payment methods, payments and what other features add.
+Compares a tenant's rows with what Stripe has: account, payment methods, subscriptions and their invoices, payments, refunds, disputes, payouts.
 
   --tenant UUID   whose
   --days N        compare what was made in the last N days, 1 to 3650 (30), and older things that can still change
+  --settle N      look at what differs once more after N seconds, 0 to 600 (2): its webhook may be on the way
   --repair        put right what differs, through the code that webhooks use
 
 Exit code: 0 no differences are left, 1 failed or incomplete, 2 misused, 3 there are differences.
@@ -20,6 +21,7 @@ await runCommand(usage, async () => {
     options: {
       tenant: { type: 'string' },
       days: { type: 'string', default: '30' },
+      settle: { type: 'string', default: '2' },
       repair: { type: 'boolean', default: false },
     },
   });
@@ -27,11 +29,18 @@ await runCommand(usage, async () => {
   if (!isUuid(tenant)) throw new UsageError('--tenant must be the id of a tenant.');
   const days = Number(values.days);
   if (!Number.isInteger(days) || days < 1 || days > 3_650) throw new UsageError('--days: 1 to 3650.');
+  const settle = Number(values.settle);
+  if (!Number.isInteger(settle) || settle < 0 || settle > 600) throw new UsageError('--settle: 0 to 600.');
 
   const parts = await connectParts();
   try {
     const progress = new Progress('compared');
-    const drift = new DriftService({ ...parts, db: parts.database.tenant(tenant), actor: 'npm run reconcile' });
+    const drift = new DriftService({
+      ...parts,
+      db: parts.database.tenant(tenant),
+      actor: 'npm run reconcile',
+      settleMs: settle * 1_000,
+    });
     const report = await drift.run({
       dryRun: !values.repair,
       days,

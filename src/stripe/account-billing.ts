@@ -27,6 +27,11 @@ export class AccountBilling {
     return refunds.listRefunds(this.via, charge);
   }
 
+  /** {@link refunds.listRecentRefunds} */
+  listRecentRefunds(since: Date): AsyncGenerator<ids.Refund> {
+    return refunds.listRecentRefunds(this.via, since);
+  }
+
   /** {@link refunds.findRefund} */
   findRefund(lookup: Lookup & { readonly chargeId?: ids.ChargeId }): Promise<ids.Refund | null> {
     return refunds.findRefund(this.via, lookup);

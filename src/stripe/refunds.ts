@@ -101,6 +101,11 @@ export function listRefunds(via: Connection, charge: ChargeId): AsyncGenerator<R
   return pagesOf<Refund>(via, null, (page, options) => via.sdk.refunds.list({ ...page, charge }, options));
 }
 
+/** The account's refunds since then, newest first. */
+export function listRecentRefunds(via: Connection, since: Date): AsyncGenerator<Refund> {
+  return pagesOf<Refund>(via, since, (page, options) => via.sdk.refunds.list(page, options));
+}
+
 /** The refund that carries this metadata; null when it is certain that there is none among those made since. */
 export function findRefund(
   via: Connection,

@@ -37,7 +37,7 @@ async function payouts(tenant: Tenant): Promise<Shown[]> {
 
 /** The first payout of the tenant, once it is as wanted. */
 function payoutOnce(tenant: Tenant, isSo: (payout: Shown) => boolean, what: string): Promise<Shown> {
-  return until(async () => (await payouts(tenant)).find(isSo), what, 20_000);
+  return until(async () => (await payouts(tenant)).find(isSo), what);
 }
 
 async function differencesOf(tenant: Tenant): Promise<unknown> {

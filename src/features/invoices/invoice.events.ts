@@ -29,7 +29,7 @@ type InvoiceEvent = EventOf<
 >;
 
 /** An invoice with all its lines, and the subscription that made it: its own events may come later. */
-interface LoadedInvoice {
+export interface LoadedInvoice {
   readonly invoice: InvoiceReport;
   readonly subscription: SubscriptionReport | null;
 }
@@ -41,7 +41,7 @@ const invoiceChanged: EventHandler<InvoiceEvent, LoadedInvoice> = {
     return record(em, fetched?.invoice ?? invoiceReport(data.object), context, fetched);
   },
 
-  version: (em, { data }) => versionOf(em, data.object.id, subscriptionOf(data.object)),
+  version: (em, { data }) => invoiceVersion(em, data.object.id, subscriptionOf(data.object)),
   load: ({ data }, { stripe }) => loadInvoice(stripe, data.object.id as InvoiceId),
 };
 
@@ -57,7 +57,7 @@ const paymentMade: EventHandler<EventOf<'invoice_payment.paid'>, LoadedInvoice> 
     return (await lockCycle(em, idOf<InvoiceId>(data.object.invoice)!, context.accountId)) ? 'done' : 'fetch';
   },
 
-  version: (em, { data }) => versionOf(em, idOf(data.object.invoice)!, null),
+  version: (em, { data }) => invoiceVersion(em, idOf(data.object.invoice)!, null),
   load: ({ data }, { stripe }) => loadInvoice(stripe, idOf<InvoiceId>(data.object.invoice)!),
 };
 
@@ -75,7 +75,7 @@ const creditNoted: EventHandler<
     return (await lockCycle(em, idOf<InvoiceId>(data.object.invoice)!, context.accountId)) ? 'fetch' : 'done';
   },
 
-  version: (em, { data }) => versionOf(em, idOf(data.object.invoice)!, null),
+  version: (em, { data }) => invoiceVersion(em, idOf(data.object.invoice)!, null),
   load: ({ data }, { stripe }) => loadInvoice(stripe, idOf<InvoiceId>(data.object.invoice)!),
 };
 
@@ -132,10 +132,19 @@ export const draftFeeEvents = {
   'invoice.updated': drafted,
 } satisfies EventHandlers;
 
+/** Records an invoice that was read just now. */
+export async function recordLoadedInvoice(
+  em: EntityManager,
+  loaded: LoadedInvoice,
+  context: Pick<EventContext, 'accountId' | 'created'>,
+): Promise<void> {
+  await record(em, loaded.invoice, context, loaded);
+}
+
 async function record(
   em: EntityManager,
   report: InvoiceReport,
-  { accountId, created }: EventContext,
+  { accountId, created }: Pick<EventContext, 'accountId' | 'created'>,
   fetched: LoadedInvoice | null,
 ): Promise<'done' | 'fetch'> {
   if (report.subscriptionId === null) return 'done';
@@ -152,7 +161,8 @@ async function record(
   return (await em.findOne(StripeCustomer, owner)) ? 'fetch' : 'done';
 }
 
-async function loadInvoice(stripe: AccountStripe, id: InvoiceId): Promise<LoadedInvoice> {
+/** Reads an invoice with all its lines, and its subscription. */
+export async function loadInvoice(stripe: AccountStripe, id: InvoiceId): Promise<LoadedInvoice> {
   const loaded = await stripe.retrieveInvoice(id);
   if (loaded.lines.has_more) loaded.lines.data = await stripe.listInvoiceLines(id);
   const invoice = invoiceReport(loaded);
@@ -164,7 +174,12 @@ function subscriptionOf(invoice: InvoiceEvent['data']['object']): SubscriptionId
   return idOf(invoice.parent?.subscription_details?.subscription);
 }
 
-async function versionOf(em: EntityManager, id: string, subscriptionId: SubscriptionId | null): Promise<string> {
+/** Locks what a report of an invoice changes, and says which version of it this is. */
+export async function invoiceVersion(
+  em: EntityManager,
+  id: string,
+  subscriptionId: SubscriptionId | null,
+): Promise<string> {
   const subscription = subscriptionId && (await subscriptionVersion(em, subscriptionId));
   const rows = await em.execute<{ version: string }[]>(
     `select concat(c.updated_at, ' ', i.updated_at) as version from stripe_invoices c left join invoices i on i.id = c.invoice_id

@@ -30,3 +30,12 @@ export async function recordPayout(
     ],
   );
 }
+
+/** Locks a payout, and says which version of it this is; null when it is not known. */
+export async function payoutVersion(em: EntityManager, stripePayoutId: string): Promise<string | null> {
+  const [row] = await em.execute<{ version: string }[]>(
+    'select updated_at::text as version from payouts where stripe_payout_id = ? for update',
+    [stripePayoutId],
+  );
+  return row?.version ?? null;
+}

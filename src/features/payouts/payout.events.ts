@@ -1,7 +1,7 @@
 import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
 import { type PayoutReport, payoutReport } from '../../stripe/bookings.js';
 import { type PayoutId } from '../../stripe/types.js';
-import { recordPayout } from './payout-record.js';
+import { payoutVersion, recordPayout } from './payout-record.js';
 
 type PayoutEvent = EventOf<
   | 'payout.created'
@@ -19,13 +19,7 @@ const payoutChanged: EventHandler<PayoutEvent, PayoutReport> = {
     return 'done';
   },
 
-  async version(em, { data }) {
-    const [row] = await em.execute<{ version: string }[]>(
-      'select updated_at::text as version from payouts where stripe_payout_id = ? for update',
-      [data.object.id],
-    );
-    return row?.version ?? null;
-  },
+  version: (em, { data }) => payoutVersion(em, data.object.id),
   load: async ({ data }, { stripe }) => payoutReport(await stripe.retrievePayout(data.object.id as PayoutId)),
 };
 

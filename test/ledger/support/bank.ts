@@ -63,18 +63,14 @@ export function bankOf(app: TestApp) {
     },
 
     /** Waits until so many of Stripe's bookings are posted. */
-    posted: (tenant: Tenant, count: number, timeoutMs = 15_000) =>
-      until(
-        async () => {
-          const [row] = await app.db.query<{ n: string }>(
-            'select count(*) as n from ledger_transactions where tenant_id = $1 and stripe_balance_transaction_id is not null',
-            [tenant.id],
-          );
-          return Number(row!.n) >= count;
-        },
-        `${count} bookings are posted`,
-        timeoutMs,
-      ),
+    posted: (tenant: Tenant, count: number) =>
+      until(async () => {
+        const [row] = await app.db.query<{ n: string }>(
+          'select count(*) as n from ledger_transactions where tenant_id = $1 and stripe_balance_transaction_id is not null',
+          [tenant.id],
+        );
+        return Number(row!.n) >= count;
+      }, `${count} bookings are posted`),
   };
   return bank;
 }
