@@ -43,6 +43,10 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
       'failure_decline_code',
     ],
   },
+  subscription_history: {
+    key: 'stripe_event_id',
+    columns: ['stripe_subscription_id', 'kind', 'effective_at', 'rank', 'state', 'currency', 'replaces'],
+  },
   // Those of subscriptions are made anew, under other numbers.
   invoices: { key: 'number', columns: ['payment_status', 'amount_paid'], where: 'subscription_id is null' },
 };

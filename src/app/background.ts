@@ -2,6 +2,7 @@ import { type Database } from '../db/database.js';
 import { DisputeAlarm } from '../features/disputes/dispute-alarm.js';
 import { disputeCommands } from '../features/disputes/dispute.commands.js';
 import { DriftJob } from '../features/drift/drift-job.js';
+import { MrrJob } from '../features/insights/mrr-job.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
@@ -62,7 +63,7 @@ const commandKinds: AnyCommandKind[] = [
 
 /** What is done by the clock: at most once at a time over all processes, see docs/operating.md. A job is one line here. */
 function scheduledJobs(parts: BackgroundParts): ScheduledJob[] {
-  return [new DriftJob(parts), new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays })];
+  return [new DriftJob(parts), new MrrJob(parts), new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays })];
 }
 
 /** What goes on all the time, in every process that works: it waits for something, or shows what it measured on the process's own metrics. */

@@ -11,6 +11,7 @@ import { type LiveFeed } from '../features/live/live-feed.js';
 import { type LiveContext } from '../features/live/live.resolver.js';
 import { type LiveConnection, LiveService } from '../features/live/live.service.js';
 import { type InsightsContext } from '../features/insights/insights.resolver.js';
+import { Mrr } from '../features/insights/mrr.js';
 import { Revenue } from '../features/insights/revenue.js';
 import { type InvoiceContext } from '../features/invoices/invoice.resolver.js';
 import { type LedgerContext } from '../features/ledger/ledger.resolver.js';
@@ -196,6 +197,11 @@ export class RequestContext implements Slices {
   get mail(): MailService {
     const { parts, somebody, tenantId } = this;
     return this.once('mail', () => new MailService(parts.database.tenant(tenantId), somebody.subject));
+  }
+
+  get mrr(): Mrr {
+    const { reads, parts, tenantId } = this;
+    return this.once('mrr', () => new Mrr(reads, parts.database.tenant(tenantId)));
   }
 
   get platform(): PlatformService {

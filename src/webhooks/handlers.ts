@@ -1,4 +1,5 @@
 import { disputeEvents } from '../features/disputes/dispute.events.js';
+import { insightsEvents } from '../features/insights/insights.events.js';
 import { draftFeeEvents, invoiceEvents } from '../features/invoices/invoice.events.js';
 import { ledgerEvents } from '../features/ledger/ledger.events.js';
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
@@ -23,4 +24,5 @@ export const handlers = new HandlerIndex(
   invoicePaymentEvents,
   ledgerEvents,
   payoutEvents,
+  insightsEvents,
 );
