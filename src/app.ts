@@ -24,6 +24,7 @@ import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
 import { Commands } from './jobs/commands/commands.js';
+import { clientAddress } from './shared/client-address.js';
 import { type Clock, systemClock } from './shared/clock.js';
 import { createLogger, type Logger } from './shared/logger.js';
 import { metrics } from './shared/metrics.js';
@@ -88,7 +89,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
 
   const servesHttp = config.processRole !== 'worker';
   const works = config.processRole !== 'api';
-  const receiver = servesHttp ? createWebhookReceiver(webhooks) : null;
+  const receiver = servesHttp ? createWebhookReceiver(webhooks, clientAddress(config.trustProxy)) : null;
   const authenticator = new Authenticator(config.auth, clock);
   const graphql = servesHttp
     ? await createGraphqlEndpoint({
@@ -123,7 +124,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     });
   }
 
-  /** Questions go straight to GraphQL; everything else is Express's. */
+  /** Questions and Stripe's deliveries go straight to their places; everything else is Express's. */
   function publicListener(): RequestListener {
     const app = publicApp();
     const careful = carefulHeaders(config.publicUrl.startsWith('https:'));
@@ -134,6 +135,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
       for (const [name, value] of careful) response.setHeader(name, value);
       if (request.url !== '/livez' && request.url !== '/readyz') log(request, response);
       if (graphql!.takes(request)) graphql!.handle(request, response);
+      else if (receiver!.takes(request)) receiver!.handle(request, response);
       else app(request, response);
     };
   }
@@ -142,7 +144,6 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     const app = plainExpress();
     app.set('trust proxy', config.trustProxy);
     app.use(healthApp(readiness, () => isStopping, null));
-    app.use(receiver!.router);
     app.use(
       onboardingRoutes({
         links,

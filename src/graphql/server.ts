@@ -4,8 +4,9 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
-import express, { type Express, type Request, Router } from 'express';
+import { Router } from 'express';
 import { ipKeyGenerator } from 'express-rate-limit';
+import { clientAddress } from '../shared/client-address.js';
 import { type Logger } from '../shared/logger.js';
 import { type Authenticator } from './auth.js';
 import { compiledQueries, stringifyResult } from './compiled/plugin.js';
@@ -80,8 +81,8 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   });
   await apollo.start();
 
-  const addresses = express().set('trust proxy', settings.trustProxy);
-  const addressOf = (request: IncomingMessage) => ipKeyGenerator(addressIn(addresses, request));
+  const addressIn = clientAddress(settings.trustProxy);
+  const addressOf = (request: IncomingMessage) => ipKeyGenerator(addressIn(request));
   const live = new LiveEndpoint({
     ...{ schema, authenticator, introspection, addressOf, format },
     contextOf: (viewer, connection) => new RequestContext(parts, viewer, connection),
@@ -112,12 +113,6 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
     router,
     stop: () => apollo.stop(),
   };
-}
-
-/** The client's address as Express tells it: proxies that are trusted are passed over. */
-function addressIn(app: Express, { headers, socket }: IncomingMessage): string {
-  const request = Object.create(app.request, { headers: { value: headers }, socket: { value: socket } }) as Request;
-  return request.ip ?? '';
 }
 
 /** Apollo tells of requests that it refused; they are answered, and that is enough. */

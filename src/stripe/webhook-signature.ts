@@ -7,10 +7,10 @@ export interface WebhookSecrets {
   readonly thin: readonly string[];
 }
 
-/** A delivery that Stripe signed. */
+/** A delivery that Stripe signed, and its text. */
 export type VerifiedWebhook =
-  | { readonly kind: 'SNAPSHOT'; readonly event: StripeEvent }
-  | { readonly kind: 'THIN'; readonly notification: ThinNotification };
+  | { readonly kind: 'SNAPSHOT'; readonly event: StripeEvent; readonly text: string }
+  | { readonly kind: 'THIN'; readonly notification: ThinNotification; readonly text: string };
 
 /**
  * - `missing`: no header. `malformed`: a header of another shape. `mismatch`: signed with none of our secrets.
@@ -56,10 +56,11 @@ export function verifyWebhook(
   if (age > toleranceSeconds) throw new WebhookSignatureError('stale');
   if (age < -toleranceSeconds) throw new WebhookSignatureError('future');
 
-  const body = parseBody(rawBody);
-  if (body.object === 'event' && snapshot) return { kind: 'SNAPSHOT', event: body as unknown as StripeEvent };
+  const text = rawBody.toString('utf8');
+  const body = parseBody(text);
+  if (body.object === 'event' && snapshot) return { kind: 'SNAPSHOT', event: body as unknown as StripeEvent, text };
   if (body.object === 'v2.core.event' && thin)
-    return { kind: 'THIN', notification: body as unknown as ThinNotification };
+    return { kind: 'THIN', notification: body as unknown as ThinNotification, text };
   throw new WebhookSignatureError('wrong-kind');
 }
 
@@ -82,10 +83,10 @@ function matcher(rawBody: Buffer, time: string, secret: string): (signature: Buf
   return (signature) => timingSafeEqual(signature, expected);
 }
 
-function parseBody(rawBody: Buffer): Record<string, unknown> {
+function parseBody(text: string): Record<string, unknown> {
   let body: unknown;
   try {
-    body = JSON.parse(rawBody.toString('utf8'));
+    body = JSON.parse(text);
   } catch {
     throw new WebhookSignatureError('not-json');
   }

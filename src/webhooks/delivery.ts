@@ -25,12 +25,7 @@ export interface Delivery {
  * @param livemode the mode of our keys; events of the other mode are parked
  * @returns null when it lacks what every event has
  */
-export function deliveryOf(
-  verified: VerifiedWebhook,
-  payload: string,
-  handlers: HandlerIndex,
-  livemode: boolean,
-): Delivery | null {
+export function deliveryOf(verified: VerifiedWebhook, handlers: HandlerIndex, livemode: boolean): Delivery | null {
   const envelope = verified.kind === 'SNAPSHOT' ? ofSnapshot(verified.event) : ofThin(verified.notification);
   const { id, type } = verified.kind === 'SNAPSHOT' ? verified.event : verified.notification;
   if (
@@ -48,7 +43,7 @@ export function deliveryOf(
     status: envelope.livemode !== livemode ? 'PARKED' : handlers.has(type) ? 'RECEIVED' : 'IGNORED',
     awaitsHandler: handlers.awaits(type),
     objectKey: handlers.objectOf(type, event) ?? envelope.objectKey ?? id,
-    payload: withoutSecrets(payload),
+    payload: withoutSecrets(verified.text),
   };
 }
 

@@ -1,4 +1,4 @@
-import express, { type NextFunction, type Request, type Response, type Router } from 'express';
+import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
 import { readJsonBytes, UnreadableBody } from '../shared/body.js';
@@ -18,62 +18,77 @@ export interface WebhookRouteSettings {
   readonly secrets: WebhookSecrets;
   /** The mode of our keys. */
   readonly livemode: boolean;
+  /** Whom failures are counted by. */
+  readonly addressOf: (request: IncomingMessage) => string;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** What answers at a path, beside Express: its way through routers costs as much as checking a signature. */
+export interface WebhookRoute {
+  takes(request: IncomingMessage): boolean;
+  handle(request: IncomingMessage, response: ServerResponse): void;
 }
 
 /**
  * Where Stripe delivers: `POST /api/stripe/webhook`, snapshot and thin events alike. Answers 200 once the event is stored, for the first time or
  * again; 401 to what Stripe did not sign; 503 when it could not be stored, so that Stripe delivers it again.
- *
- * Mount it before any body parser: the signature is over the bytes as they arrived.
  */
-export function webhookRouter(settings: WebhookRouteSettings): Router {
-  const { inbox, handlers, secrets, livemode, clock, logger } = settings;
+export function webhookRoute(settings: WebhookRouteSettings): WebhookRoute {
+  const { inbox, handlers, secrets, livemode, addressOf, clock, logger } = settings;
   const failures = new FailureLimit(clock);
 
-  const refuse = (request: Request, response: Response, status: number, reason: string) => {
+  const refuse = (request: IncomingMessage, response: ServerResponse, status: number, reason: string) => {
     eventsRefused.inc({ reason });
-    if (failures.exceeded(request.ip ?? '')) {
-      response.status(429).set('Retry-After', '60').json({ error: 'too-many-failures' });
-      return;
+    const address = addressOf(request);
+    if (failures.exceeded(address)) {
+      response.setHeader('Retry-After', '60');
+      return answer(response, 429, { error: 'too-many-failures' });
     }
-    logger.warn({ reason, address: request.ip }, 'A webhook delivery was refused');
-    response.status(status).json({ error: reason });
+    logger.warn({ reason, address }, 'A webhook delivery was refused');
+    answer(response, status, { error: reason });
   };
 
-  const receive = async (request: Request, response: Response): Promise<void> => {
+  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readJsonBytes(request);
     if (!body) return refuse(request, response, 415, 'not-json');
-    const delivery = deliveryOf(
-      verifyWebhook(body, request.get('stripe-signature'), secrets, clock.now()),
-      body.toString('utf8'),
-      handlers,
-      livemode,
-    );
+    const signature = request.headers['stripe-signature'];
+    const verified = verifyWebhook(body, typeof signature === 'string' ? signature : undefined, secrets, clock.now());
+    const delivery = deliveryOf(verified, handlers, livemode);
     if (!delivery) return refuse(request, response, 400, 'not-an-event');
     await inbox.store(delivery);
-    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' }).end('{"received":true}');
+    answer(response, 200, received);
   };
 
-  const router = express.Router({ caseSensitive: true, strict: true });
-  router.post(webhookPath, receive);
-  router.all(webhookPath, (request, response) => {
-    response.set('Allow', 'POST');
-    refuse(request, response, 405, 'method');
-  });
-  router.use(webhookPath, (error: unknown, request: Request, response: Response, next: NextFunction) => {
-    if (response.headersSent) return next(error);
+  const failed = (error: unknown, request: IncomingMessage, response: ServerResponse): void => {
+    if (response.headersSent) return void response.destroy();
     if (error instanceof WebhookSignatureError) return refuse(request, response, 401, error.reason);
     if (error instanceof InboxUnavailable) {
       eventsRefused.inc({ reason: 'unavailable' });
-      response.status(503).set('Retry-After', '5').json({ error: 'unavailable' });
-      return;
+      response.setHeader('Retry-After', '5');
+      return answer(response, 503, { error: 'unavailable' });
     }
     if (error instanceof UnreadableBody) return refuse(request, response, error.status, 'body');
     eventsRefused.inc({ reason: 'internal' });
     logger.error({ err: error }, 'A webhook delivery failed');
-    response.status(500).json({ error: 'internal' });
-  });
-  return router;
+    answer(response, 500, { error: 'internal' });
+  };
+
+  return {
+    takes: ({ url }) => url === webhookPath || Boolean(url?.startsWith(`${webhookPath}?`)),
+    handle: (request, response) => {
+      if (request.method === 'POST')
+        return void receive(request, response).catch((error: unknown) => failed(error, request, response));
+      response.setHeader('Allow', 'POST');
+      refuse(request, response, 405, 'method');
+    },
+  };
+}
+
+const received = { received: true };
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': text.length });
+  response.end(text);
 }

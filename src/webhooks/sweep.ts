@@ -125,7 +125,11 @@ export class Sweep {
       missing.map(async (listed) => {
         // An account's own list does not say whose it is; what is delivered does.
         const event = accountId ? { ...listed, account: accountId } : listed;
-        const delivery = deliveryOf({ kind: 'SNAPSHOT', event }, JSON.stringify(event), handlers, database.livemode);
+        const delivery = deliveryOf(
+          { kind: 'SNAPSHOT', event, text: JSON.stringify(event) },
+          handlers,
+          database.livemode,
+        );
         if (delivery) await inbox.store(delivery);
       }),
     );

@@ -1,4 +1,4 @@
-import { type Router } from 'express';
+import { type IncomingMessage } from 'node:http';
 import { type Database } from '../db/database.js';
 import { systemClock, type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
@@ -7,7 +7,7 @@ import { type WebhookSecrets } from '../stripe/webhook-signature.js';
 import { EventHealth } from './event-health.js';
 import { type HandlerIndex } from './handler-index.js';
 import { Inbox } from './inbox.js';
-import { webhookRouter } from './route.js';
+import { webhookRoute, type WebhookRoute } from './route.js';
 import { Sweep } from './sweep.js';
 import { Upkeep } from './upkeep.js';
 import { Worker, type WorkerSettings } from './worker.js';
@@ -30,9 +30,7 @@ export interface WebhookSettings {
 }
 
 /** The receiving half, for processes that serve HTTP. */
-export interface WebhookReceiver {
-  /** To be mounted before any body parser. */
-  readonly router: Router;
+export interface WebhookReceiver extends WebhookRoute {
   /** Stores what is waiting. Close the HTTP server first. */
   stop(): Promise<void>;
 }
@@ -44,11 +42,15 @@ export interface WebhookWorker {
   stop(): Promise<void>;
 }
 
-export function createWebhookReceiver(settings: WebhookSettings): WebhookReceiver {
+/** @param addressOf whom failures are counted by */
+export function createWebhookReceiver(
+  settings: WebhookSettings,
+  addressOf: (request: IncomingMessage) => string,
+): WebhookReceiver {
   const { url, handlers, secrets, clock = systemClock, logger, database } = settings;
   const inbox = new Inbox({ url, logger });
-  const router = webhookRouter({ inbox, handlers, secrets, livemode: database.livemode, clock, logger });
-  return { router, stop: () => inbox.close() };
+  const route = webhookRoute({ inbox, handlers, secrets, livemode: database.livemode, addressOf, clock, logger });
+  return { ...route, stop: () => inbox.close() };
 }
 
 export function createWebhookWorker(settings: WebhookSettings): WebhookWorker {

@@ -1,18 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import express from 'express';
 import { pino } from 'pino';
 import Stripe from 'stripe';
 import { Database } from '../../src/db/database.js';
 import { createOrm } from '../../src/db/orm.js';
 import { type EventHandler, type EventHandlers } from '../../src/jobs/events.js';
+import { clientAddress } from '../../src/shared/client-address.js';
 import { systemClock, type Clock } from '../../src/shared/clock.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { StripeService } from '../../src/stripe/stripe.service.js';
 import { HandlerIndex } from '../../src/webhooks/handler-index.js';
 import { Inbox, type InboxSettings } from '../../src/webhooks/inbox.js';
-import { webhookRouter } from '../../src/webhooks/route.js';
+import { webhookRoute } from '../../src/webhooks/route.js';
 import { Worker, type WorkerSettings } from '../../src/webhooks/worker.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
@@ -66,9 +66,12 @@ export async function aStage({
   const database = new Database(orm, false);
   const handlers = new HandlerIndex(table);
   const inbox = new Inbox({ url: (await via?.(db.url)) ?? db.url, logger: silent, ...settings });
-  const app = express();
-  app.use(webhookRouter({ inbox, handlers, secrets, livemode: false, clock, logger: silent }));
-  const server = createServer(app);
+  const addressOf = clientAddress(false);
+  const route = webhookRoute({ inbox, handlers, secrets, livemode: false, addressOf, clock, logger: silent });
+  const server = createServer((request, response) => {
+    if (route.takes(request)) route.handle(request, response);
+    else response.writeHead(404).end();
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/stripe/webhook`;
   const stripe = deadStripe();
