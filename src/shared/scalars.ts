@@ -1,21 +1,23 @@
-import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
-import { GraphQLDateTimeISO } from 'graphql-scalars';
+import { GraphQLError, GraphQLScalarType, type GraphQLScalarTypeConfig, Kind } from 'graphql';
+import { GraphQLDateTimeISO, GraphQLUUID } from 'graphql-scalars';
+import { isoOf } from './iso.js';
 
 export {
   GraphQLEmailAddress as EmailAddressScalar,
   GraphQLJSONObject as JSONObjectScalar,
   GraphQLSafeInt as SafeIntScalar,
   GraphQLURL as URLScalar,
-  GraphQLUUID as UUIDScalar,
 } from 'graphql-scalars';
 
+export const UUIDScalar = plainText(GraphQLUUID.toConfig());
+
 /** An instant, under the name that clients know it by. */
-export const DateTimeScalar = new GraphQLScalarType({
+export const DateTimeScalar = plainText({
   ...GraphQLDateTimeISO.toConfig(),
   name: 'DateTime',
   // Whatever is a date needs no second look.
   serialize: (value) =>
-    value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : GraphQLDateTimeISO.serialize(value),
+    value instanceof Date && !Number.isNaN(value.getTime()) ? isoOf(value) : GraphQLDateTimeISO.serialize(value),
   description: 'An instant as RFC 3339 writes it, in UTC: `2026-11-23T09:30:00.000Z`.',
 });
 
@@ -40,11 +42,18 @@ function textScalar(name: string, description: string, shape: RegExp): GraphQLSc
       extensions: { code: 'BAD_USER_INPUT' },
     });
   };
-  return new GraphQLScalarType<string, string>({
+  return plainText<string, string>({
     name,
     description,
     serialize: check,
     parseValue: check,
     parseLiteral: (node) => check(node.kind === Kind.STRING ? node.value : undefined),
   });
+}
+
+/** A scalar that serialises to text in which JSON has nothing to escape: it is written as it is. */
+function plainText<Input, Output>(
+  config: Readonly<GraphQLScalarTypeConfig<Input, Output>>,
+): GraphQLScalarType<Input, Output> {
+  return new GraphQLScalarType({ ...config, extensions: { ...config.extensions, isPlainText: true } });
 }

@@ -2,7 +2,7 @@ import { type Duplex } from 'node:stream';
 import pg from 'pg';
 import { type Logger } from '../../shared/logger.js';
 import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
-import { type Name, type Scope, type Statement, Unit } from './unit.js';
+import { Gathering, type Name, type Scope, type Statement, Unit } from './unit.js';
 
 export interface LaneSettings {
   /** Connection string of the runtime role. */
@@ -41,6 +41,7 @@ export class Lane {
   private readonly prepared = new Map<string, Name>();
   private names = 0;
   private stream: Duplex | null = null;
+  private gathering: Gathering | null = null;
   /** When the oldest transaction under way was sent, or one was answered last. */
   private lastSign = 0;
   private broken = false;
@@ -88,7 +89,9 @@ export class Lane {
       };
       const forget = (sql: string) => void this.prepared.delete(sql);
       const lost = () => void (this.retired = true);
-      this.client.query(new Unit(scope, named, { mayRepeat, forget, lost, hold: (stream) => this.hold(stream), done }));
+      this.client.query(
+        new Unit(scope, named, { mayRepeat, forget, lost, gather: (connection) => this.gather(connection), done }),
+      );
     });
   }
 
@@ -124,11 +127,16 @@ export class Lane {
   }
 
   /** All that is asked in one turn of the event loop leaves in one write. */
-  private hold(stream: Duplex): void {
-    this.stream = stream;
-    if (stream.writableCorked) return;
-    stream.cork();
-    setImmediate(() => stream.uncork());
+  private gather(connection: pg.Connection): Gathering {
+    const gathering = (this.gathering ??= new Gathering(connection));
+    if (gathering.isEmpty) {
+      setImmediate(() => {
+        const { stream } = connection;
+        this.stream = stream;
+        if (stream.writable) stream.write(gathering.take());
+      });
+    }
+    return gathering;
   }
 
   private fail(error: Error | null): void {

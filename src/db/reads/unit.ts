@@ -1,4 +1,3 @@
-import { type Duplex } from 'node:stream';
 import { type Connection, type Submittable } from 'pg';
 
 /** Who asks: the role, its tenant (empty for none) and whether live rows are meant. */
@@ -16,6 +15,47 @@ export interface Statement {
 export interface Name {
   readonly name: string;
   state: 'there' | 'new' | 'none';
+  /** How it is called without parameters, as bytes. */
+  bytes?: Buffer;
+}
+
+/** What leaves a connection in one write. */
+export class Gathering {
+  private messages: Buffer[] = [];
+  /** pg's connection, writing here. */
+  readonly wire: Wire;
+
+  constructor(connection: Connection) {
+    const stream = { writable: true, write: (message: Buffer) => void this.messages.push(message) };
+    // Only what it writes to differs. That a Sync was sent it notes on itself.
+    this.wire = Object.create(connection, {
+      stream: { value: stream },
+      _ending: { set: (value: boolean) => void ((connection as unknown as { _ending: boolean })._ending = value) },
+    }) as Wire;
+  }
+
+  get isEmpty(): boolean {
+    return this.messages.length === 0;
+  }
+
+  add(bytes: Buffer): void {
+    this.messages.push(bytes);
+  }
+
+  /** @returns the bytes of what `write` writes, which are gathered like all others */
+  bytesOf(write: (wire: Wire) => void): Buffer {
+    const from = this.messages.length;
+    write(this.wire);
+    const bytes = Buffer.concat(this.messages.splice(from));
+    this.messages.push(bytes);
+    return bytes;
+  }
+
+  take(): Buffer {
+    const bytes = Buffer.concat(this.messages);
+    this.messages = [];
+    return bytes;
+  }
 }
 
 interface Named {
@@ -28,8 +68,8 @@ interface Surroundings {
   readonly forget: (sql: string) => void;
   /** PostgreSQL said goodbye: nothing more may be asked on this connection, even before it is seen to be closed. */
   readonly lost: () => void;
-  /** Keeps back what is written to the stream until the others of this turn have written, too. */
-  readonly hold: (stream: Duplex) => void;
+  /** Where messages are gathered until the others of this turn have written theirs, too. */
+  readonly gather: (connection: Connection) => Gathering;
   readonly done: (again: readonly Statement[]) => void;
 }
 
@@ -52,14 +92,20 @@ export class Unit implements Submittable {
   ) {}
 
   submit(connection: Connection): void {
-    const wire = connection as unknown as Wire;
-    this.around.hold(wire.stream);
-    wire.bind({ portal: '', statement: 'opening', values: this.scope });
-    wire.execute(everything);
+    const gathering = this.around.gather(connection);
+    const { wire } = gathering;
+    addOpening(gathering, this.scope);
     for (const { statement, name } of this.statements) {
-      if (name.state !== 'there') wire.parse({ name: name.name, text: statement.sql, types: [] });
-      wire.bind({ portal: '', statement: name.name, values: statement.parameters.map(textOf) });
-      wire.execute(everything);
+      const { sql, parameters } = statement;
+      if (name.state !== 'there') wire.parse({ name: name.name, text: sql, types: [] });
+      if (name.bytes) gathering.add(name.bytes);
+      else {
+        const bytes = gathering.bytesOf(() => {
+          wire.bind({ portal: '', statement: name.name, values: parameters.map(textOf) });
+          wire.execute(everything);
+        });
+        if (!parameters.length && name.state !== 'none') name.bytes = bytes;
+      }
     }
     wire.sync();
   }
@@ -107,7 +153,6 @@ export class Unit implements Submittable {
 
 /** What a unit needs of pg's connection. */
 interface Wire {
-  readonly stream: Duplex;
   parse(message: { name: string; text: string; types: [] }): void;
   bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
   execute(message: { portal: string; rows: number }): void;
@@ -115,6 +160,22 @@ interface Wire {
 }
 
 const everything = { portal: '', rows: 0 };
+
+/** Each tenant's transactions begin with the same bytes. */
+const openings = new Map<string, Buffer>();
+const maxOpenings = 1_000;
+
+function addOpening(gathering: Gathering, scope: Scope): void {
+  const key = scope.join(' ');
+  const known = openings.get(key);
+  if (known) return gathering.add(known);
+  const bytes = gathering.bytesOf((wire) => {
+    wire.bind({ portal: '', statement: 'opening', values: scope });
+    wire.execute(everything);
+  });
+  if (openings.size >= maxOpenings) openings.clear();
+  openings.set(key, bytes);
+}
 
 /** A value as PostgreSQL reads it. */
 function textOf(value: unknown): string | null {

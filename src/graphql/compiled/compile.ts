@@ -18,7 +18,7 @@ import {
   OperationTypeNode,
 } from 'graphql';
 import { keyOf, visitFields } from '../../db/reads/selection.js';
-import { leaf } from './json.js';
+import { leafWriter } from './json.js';
 import { isPlain } from './plain-fields.js';
 import { type Asking, Odd, Program, type Run, type Write } from './program.js';
 import { pathOf } from './recording.js';
@@ -144,11 +144,7 @@ class Compiler {
       };
     }
     if (!isLeafType(type)) throw new NotCompiled();
-    return (value) => {
-      if (value === null || value === undefined || value instanceof Error || typeof value === 'function')
-        throw new Odd();
-      return leaf(type.serialize(value));
-    };
+    return leafWriter(type);
   }
 
   /** What is asked of an object, by response key, in the order of the answer. */
