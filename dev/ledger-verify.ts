@@ -1,11 +1,9 @@
 import { parseArgs } from 'node:util';
-import { booksOf } from '../src/features/ledger/bookkeeping.js';
-import { checkBooks, type Difference, ledgerChecks, storeCheck } from '../src/features/ledger/ledger-check.js';
-import { checkPlatformBooks } from '../src/features/ledger/platform-ledger.js';
+import { type Difference, ledgerChecks } from '../src/features/ledger/ledger-check.js';
+import { connectedAccounts, verifyBooks, verifyPlatformBooks } from '../src/features/ledger/ledger-verification.js';
 import { payoutChecks } from '../src/features/payouts/payout-books.js';
 import { formatMoney } from '../src/shared/money.js';
-import { isUuid, type Uuid } from '../src/shared/uuid.js';
-import { type AccountId } from '../src/stripe/types.js';
+import { isUuid } from '../src/shared/uuid.js';
 import { Progress } from './progress.js';
 import { connectParts, runCommand, UsageError } from './server-parts.js';
 
@@ -19,11 +17,6 @@ states, each payout is the sum of what it contains, and the bank has what was pa
 
 Exit code: 0 nothing differs, 1 failed or incomplete, 2 misused, 3 there are differences.
 `;
-
-interface Account {
-  readonly tenantId: Uuid;
-  readonly accountId: AccountId;
-}
 
 function print(whose: string, differences: readonly Difference[]): void {
   for (const { what, subject, currency, expected, found } of differences) {
@@ -45,22 +38,15 @@ await runCommand(usage, async () => {
   const parts = await connectParts();
   const { database, stripe } = parts;
   try {
-    const accounts = await database.worker((em) =>
-      em.execute<Account[]>(
-        `select tenant_id as "tenantId", stripe_account_id as "accountId" from stripe_accounts
-         where livemode = ? and disconnected_at is null and tenant_id = coalesce(?::uuid, tenant_id) order by 1, 2`,
-        [database.livemode, tenant ?? null],
-      ),
-    );
+    const accounts = await connectedAccounts(database, tenant);
     const progress = new Progress('accounts checked', accounts.length);
     let [done, transactions, different, failed] = [0, 0, 0, 0];
     for (const { tenantId, accountId } of accounts) {
       progress.at(done, accountId);
       const db = database.tenant(tenantId);
       try {
-        const books = booksOf(db, stripe.forAccount(accountId), accountId);
-        const checked = await checkBooks(books, [...ledgerChecks, ...payoutChecks], { settleSeconds });
-        await db.transaction((em) => storeCheck(em, accountId, checked));
+        const checks = [...ledgerChecks, ...payoutChecks];
+        const checked = await verifyBooks(db, stripe.forAccount(accountId), { accountId, checks, settleSeconds });
         transactions += checked.transactions;
         different += checked.differences.length;
         print(accountId, checked.differences);
@@ -72,7 +58,7 @@ await runCommand(usage, async () => {
     }
     progress.end(done);
     if (tenant === undefined) {
-      const platform = await checkPlatformBooks(database, stripe);
+      const platform = await verifyPlatformBooks(database, stripe);
       different += platform.length;
       print('platform', platform);
     }

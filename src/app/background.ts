@@ -6,6 +6,7 @@ import { MrrJob } from '../features/insights/mrr-job.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
+import { LedgerVerification } from '../features/ledger/ledger-verification.js';
 import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
 import { Postman } from '../features/mail/postman.js';
 import { onboardingCommands } from '../features/onboarding/onboarding.commands.js';
@@ -63,7 +64,12 @@ const commandKinds: AnyCommandKind[] = [
 
 /** What is done by the clock: at most once at a time over all processes, see docs/operating.md. A job is one line here. */
 function scheduledJobs(parts: BackgroundParts): ScheduledJob[] {
-  return [new DriftJob(parts), new MrrJob(parts), new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays })];
+  return [
+    new DriftJob(parts),
+    new LedgerVerification({ ...parts, checks: [...ledgerChecks, ...payoutChecks] }),
+    new MrrJob(parts),
+    new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays }),
+  ];
 }
 
 /** What goes on all the time, in every process that works: it waits for something, or shows what it measured on the process's own metrics. */

@@ -1,4 +1,10 @@
 import { execFile } from 'node:child_process';
+import { Bookkeeper } from '../../src/features/ledger/bookkeeper.js';
+import { ledgerChecks } from '../../src/features/ledger/ledger-check.js';
+import { LedgerVerification } from '../../src/features/ledger/ledger-verification.js';
+import { payoutChecks } from '../../src/features/payouts/payout-books.js';
+import { metrics } from '../../src/shared/metrics.js';
+import { partsOn } from '../webhooks/parts.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
 import { type Bank, bankOf, type Tenant } from './support/bank.js';
@@ -67,4 +73,44 @@ test('a mistake in the arguments: exit code 2 and how it is used', async () => {
   const { code, err } = await verify('--tenant', 'somebody');
   expect(code).toBe(2);
   expect(err).toContain('npm run ledger:verify');
+});
+
+test('by the clock all books are proven; what is found shows in driftReport and in the metrics', async () => {
+  const parts = partsOn(app.db, app.sandbox);
+  const checks = [...ledgerChecks, ...payoutChecks];
+  const job = new LedgerVerification({ ...parts, checks });
+  const { signal } = new AbortController();
+  const bookkeeper = new Bookkeeper(parts.database, parts.stripe, [], checks, { logger: parts.logger, roundMs: 50 });
+  const change = (by: string) =>
+    app.db.query(`set session_replication_role = replica;
+      update ledger_postings set amount = amount ${by} where tenant_id = '${tenant.id}' and account = 'STRIPE_FEES';
+      update platform_ledger_postings set amount = amount ${by} where account = 'STRIPE_BALANCE';
+      reset session_replication_role`);
+  const seen = async () => {
+    const query = '{ driftReport { books { transactions differences { what } } } }';
+    return (await app.ask(query, {}, await app.token(tenant, 'viewer'))).driftReport.books as Record<string, unknown>;
+  };
+  const measured = (name: string, value: number) =>
+    until(
+      async () => (await metrics.getSingleMetricAsString(name)).endsWith(`\n${name} ${value}`),
+      `${name} is ${value}`,
+    );
+  try {
+    await app.db.query(`update payments set updated_at = now() - interval '1 hour'`);
+    await change('+ 1');
+    await job.run({ signal });
+    const { differences } = (await seen()) as { differences: { what: string }[] };
+    expect(differences.map(({ what }) => what)).toContain('ZERO_SUM');
+    bookkeeper.start();
+    await measured('ledger_differences', 1);
+    await measured('ledger_platform_differences', 2);
+    await change('- 1');
+    await job.run({ signal });
+    expect(await seen()).toMatchObject({ differences: [] });
+    await measured('ledger_differences', 0);
+    await measured('ledger_platform_differences', 0);
+  } finally {
+    await bookkeeper.stop();
+    await parts.close();
+  }
 });

@@ -2,6 +2,7 @@ import { Field, InputType, Int, ObjectType, registerEnumType } from 'type-graphq
 import { type DriftKind as Kind } from '../../jobs/drift.js';
 import { DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
+import { LedgerCheck } from '../ledger/ledger.types.js';
 
 enum DriftKind {
   MISSING_HERE = 'MISSING_HERE',
@@ -89,6 +90,12 @@ export class DriftReport {
 
   @Field(() => [DriftDifference], { description: 'The differences, the first thousand of them.' })
   differences!: DriftDifference[];
+
+  @Field(() => LedgerCheck, {
+    nullable: true,
+    description: 'What the last comparison of the books with Stripe found, by the clock; null before the first.',
+  })
+  books!: LedgerCheck | null;
 }
 
 @InputType({ description: 'How Stripe and this server are compared.' })

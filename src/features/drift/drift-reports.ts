@@ -3,6 +3,7 @@ import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type AccountId } from '../../stripe/types.js';
 import { type Found } from './drift.service.js';
+import { lastCheck } from '../ledger/ledger-check.js';
 import { type DriftDifference, type DriftReport } from './drift-report.types.js';
 
 // Reports as rows: a report is written once and read whole.
@@ -45,6 +46,8 @@ export async function endReport(em: EntityManager, id: Uuid, { examined, differe
   );
 }
 
+type Compared = Omit<DriftReport, 'books'>;
+
 interface Row {
   readonly id: Uuid;
   readonly started_at: string | Date;
@@ -61,15 +64,15 @@ interface Row {
 
 export async function latestReport(em: EntityManager): Promise<DriftReport> {
   const [row] = await em.execute<Row[]>('select * from drift_reports order by id desc limit 1');
-  return row ? reportOf(row) : nothingYet;
+  return { ...(row ? reportOf(row) : nothingYet), books: await lastCheck(em) };
 }
 
 export async function readReport(em: EntityManager, id: Uuid): Promise<DriftReport> {
   const [row] = await em.execute<Row[]>('select * from drift_reports where id = ?', [id]);
-  return reportOf(row!);
+  return { ...reportOf(row!), books: await lastCheck(em) };
 }
 
-const nothingYet: DriftReport = {
+const nothingYet: Compared = {
   id: null,
   startedAt: null,
   finishedAt: null,
@@ -83,7 +86,7 @@ const nothingYet: DriftReport = {
   differences: [],
 };
 
-function reportOf(row: Row): DriftReport {
+function reportOf(row: Row): Compared {
   return {
     id: row.id,
     startedAt: new Date(row.started_at),

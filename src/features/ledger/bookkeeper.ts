@@ -27,6 +27,17 @@ const differences = new Gauge({
   registers: [metrics],
 });
 
+const platformDifferences = new Gauge({
+  name: 'ledger_platform_differences',
+  help: "Differences between the platform's own books and Stripe at the last check. Each needs a person.",
+  registers: [metrics],
+});
+const checkAge = new Gauge({
+  name: 'ledger_check_age_seconds',
+  help: 'For how long the connected account whose books were last verified the longest ago has not been verified.',
+  registers: [metrics],
+});
+
 export interface BookkeeperSettings {
   /** Pause between two looks when there was nothing to do: 500 ms. */
   readonly idleMs: number;
@@ -36,7 +47,7 @@ export interface BookkeeperSettings {
   readonly leaseMs: number;
   /** An account nobody reported anything about is looked at all the same after so long: an hour. */
   readonly catchUpMs: number;
-  /** How often the books are compared with Stripe: every six hours. */
+  /** After so long without a verification the books are compared with Stripe all the same: twelve hours. */
   readonly checkMs: number;
   /** How often accounts are looked for that want one of the two: every minute. */
   readonly roundMs: number;
@@ -73,7 +84,7 @@ export class Bookkeeper {
   ) {
     const hour = 3_600_000;
     this.settings = {
-      ...{ idleMs: 500, batch: 4, leaseMs: 60_000, catchUpMs: hour, checkMs: 6 * hour, roundMs: 60_000 },
+      ...{ idleMs: 500, batch: 4, leaseMs: 60_000, catchUpMs: hour, checkMs: 12 * hour, roundMs: 60_000 },
       ...settings,
     };
   }
@@ -136,11 +147,21 @@ export class Bookkeeper {
          and (i.imported_at < now() - ? * interval '1 millisecond' or i.checked_at < now() - ? * interval '1 millisecond')`,
       [this.database.livemode, catchUpMs, checkMs],
     );
-    const [row] = await em.execute<{ n: string }[]>(
-      `select count(*) as n from ledger_imports where livemode = ? and differences > 0`,
-      [this.database.livemode],
+    await this.measure(em);
+  }
+
+  private async measure(em: EntityManager): Promise<void> {
+    const { livemode } = this.database;
+    const [row] = await em.execute<{ n: string; age: string | null; platform: string | null }[]>(
+      `select count(*) filter (where differences > 0) as n, extract(epoch from now() - min(i.checked_at)
+           filter (where exists (select from stripe_accounts a where a.stripe_account_id = i.stripe_account_id and a.disconnected_at is null))) as age,
+         (select jsonb_array_length(p.differences) from platform_ledger_imports p where p.livemode = ?) as platform
+       from ledger_imports i where livemode = ?`,
+      [livemode, livemode],
     );
     differences.set(Number(row?.n ?? 0));
+    checkAge.set(Number(row?.age ?? 0));
+    platformDifferences.set(Number(row?.platform ?? 0));
   }
 
   private claim(em: EntityManager): Promise<Claim[]> {

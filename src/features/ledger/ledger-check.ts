@@ -1,8 +1,10 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
+import { type Uuid } from '../../shared/uuid.js';
 import { type Balance, type AccountId } from '../../stripe/types.js';
 import { type Books, importBookings } from './bookkeeping.js';
 import { LedgerAccount } from './chart.js';
+import { type LedgerCheck } from './ledger.types.js';
 
 /** One thing that is not as it must be. Amounts are minor units. */
 export interface Difference {
@@ -15,7 +17,8 @@ export interface Difference {
   readonly found: number;
 }
 
-interface CheckedBooks {
+/** What a check of one account's books came to. */
+export interface CheckedBooks {
   readonly accountId: AccountId;
   readonly transactions: number;
   /** At most a hundred of each kind. */
@@ -215,4 +218,19 @@ export async function storeCheck(em: EntityManager, accountId: AccountId, checke
     `insert into ledger_checks (tenant_id, livemode, stripe_account_id, transactions, differences) values (?, ?, ?, ?, ?::jsonb)`,
     [tenantOf(em), livemodeOf(em), accountId, checked.transactions, JSON.stringify(checked.differences)],
   );
+}
+
+/** What the last check of the tenant's books found; null before the first. */
+export async function lastCheck(em: EntityManager): Promise<LedgerCheck | null> {
+  const [row] = await em.execute<{ id: Uuid; at: string; transactions: string; differences: Difference[] | string }[]>(
+    `select id, checked_at as at, transactions, differences from ledger_checks order by checked_at desc, id desc limit 1`,
+  );
+  if (!row) return null;
+  const { id, at, transactions, differences } = row;
+  return {
+    id,
+    checkedAt: new Date(at),
+    transactions: Number(transactions),
+    differences: typeof differences === 'string' ? (JSON.parse(differences) as Difference[]) : differences,
+  };
 }
