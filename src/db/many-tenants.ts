@@ -101,6 +101,12 @@ export class ManyTenantsTransaction {
     ];
   }
 
+  /** Says something before any tenant is set: it sees no rows of theirs. */
+  first(sql: string, ...values: readonly Value[]): void {
+    if (this.current !== null) throw new Error('A tenant is set.');
+    this.steps.push({ sql, values: values.map(textOf) });
+  }
+
   /** @param tenantId whose account an event names */
   of(tenantId: Uuid): TenantRows {
     return {

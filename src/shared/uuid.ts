@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { badInput } from './errors.js';
 
 declare const uuidBrand: unique symbol;
@@ -28,9 +28,17 @@ export function readUuid(value: string, field: string): Uuid {
   return id;
 }
 
+/** Asked for in advance: a call for sixteen bytes costs as much as one for thousands. */
+const random = Buffer.alloc(4_096);
+let spent = random.length;
+
 /** A time-ordered UUID (version 7), so that new rows land at the end of their index. RFC 9562, section 5.7 */
 export function newUuid(): Uuid {
-  const bytes = randomBytes(16);
+  if (spent === random.length) {
+    randomFillSync(random);
+    spent = 0;
+  }
+  const bytes = random.subarray(spent, (spent += 16));
   bytes.writeUIntBE(Date.now(), 0, 6);
   bytes[6] = (bytes[6]! & 0x0f) | 0x70;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;

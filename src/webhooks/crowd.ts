@@ -32,10 +32,13 @@ export class Crowd {
     const outcomes = new Map<TenantEvent, AppliedMany>();
     await this.manyTenants.run(async (transaction) => {
       outcomes.clear();
+      // As everybody does who processes events of a tenant: who needs it to himself waits, and is waited for.
+      transaction.first(
+        holdTenants,
+        crowds.map(({ tenantId }) => tenantId),
+      );
       const working = crowds.map(async ({ tenantId, ways }) => {
         const rows = transaction.of(tenantId);
-        // As everybody does who processes events of a tenant: who needs it to himself waits, and is waited for.
-        rows.tell(`select pg_advisory_xact_lock_shared(hashtextextended('events of ' || $1, 0))`, tenantId);
         for (const [applyMany, some] of ways) {
           const answers = await applyMany(
             rows,
@@ -92,6 +95,9 @@ export class Crowd {
     return { crowds: crowds.sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1)), rest };
   }
 }
+
+// In the order given, which is the same for all.
+const holdTenants = `select count(pg_advisory_xact_lock_shared(hashtextextended('events of ' || tenant, 0))) from unnest($1::text[]) tenant`;
 
 function isDone([, outcome]: [TenantEvent, AppliedMany]): boolean {
   return outcome === 'done';

@@ -49,19 +49,21 @@ const setsOf = <Entity>(columns: readonly Column<Entity>[]) =>
 const typesOf = <Entity>(columns: readonly Column<Entity>[]) =>
   columns.map(([, column, type]) => `${column} ${type}`).join(', ');
 
-// The invoice first, as everybody does who may change both; and each kind by its id.
-const lockInvoices = `select coalesce(json_agg(i), '[]') from (
-  select i.id, i.subscription_id, i.total, i.amount_credited, c.attempts, ${namesOf(invoiceColumns, 'i.')}
-  from invoices i left join stripe_invoices c on c.invoice_id = i.id
-  where i.id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by i.id for no key update of i) i`;
-const lockPayments = `select coalesce(json_agg(p), '[]') from (
-  select id, invoice_id, stripe_account_id, stripe_payment_intent_id, ${namesOf(paymentColumns)} from payments
-  where stripe_payment_intent_id = any($1) order by id for no key update) p`;
-const selectShares = `select coalesce(json_agg(p), '[]') from (
-  select id, invoice_id, status, amount_received, amount_refunded, succeeded_at from payments
-  where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p`;
-const selectMethods = `select coalesce(json_agg(m), '[]') from (
-  select id, stripe_payment_method_id from payment_methods where stripe_payment_method_id = any($1)) m`;
+// The invoice first, as everybody does who may change both, and each kind by its id: the payments are looked for when all invoices are held.
+const lockRows = `with i as materialized (
+    select i.id, i.subscription_id, i.total, i.amount_credited, c.attempts, ${namesOf(invoiceColumns, 'i.')}
+    from invoices i left join stripe_invoices c on c.invoice_id = i.id
+    where i.id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by i.id for no key update of i
+  ), p as materialized (
+    select id, invoice_id, stripe_account_id, stripe_payment_intent_id, ${namesOf(paymentColumns)} from payments
+    where stripe_payment_intent_id = any($1) and (select count(*) from i) >= 0 order by id for no key update
+  )
+  select json_build_object('invoices', (select json_agg(i) from i), 'payments', (select json_agg(p) from p))`;
+// A statement of its own: it sees what those have written for whom the locks had to wait.
+const readBeside = `select json_build_object(
+  'shares', (select json_agg(p) from (select id, invoice_id, status, amount_received, amount_refunded, succeeded_at from payments
+    where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p),
+  'methods', (select json_agg(m) from (select id, stripe_payment_method_id from payment_methods where stripe_payment_method_id = any($2)) m))`;
 const updatePayments = `update payments p set ${setsOf(paymentColumns)}
   from json_to_recordset($2) as r(id uuid, ${typesOf(paymentColumns)}) where p.id = any($1) and p.id = r.id`;
 const updateInvoices = `update invoices i set ${setsOf(invoiceColumns)}
@@ -75,6 +77,11 @@ interface ShareRow {
   readonly amount_received: number;
   readonly amount_refunded: number;
   readonly succeeded_at: string | null;
+}
+
+interface MethodRow {
+  readonly id: Payment['paymentMethodId'];
+  readonly stripe_payment_method_id: string;
 }
 
 /** What is known of a share, and whose it is. */
@@ -103,14 +110,12 @@ export async function lockInSets(
   intentIds: readonly string[],
   methodIds: readonly string[],
 ): Promise<LockedPayments> {
-  const [invoiceRows, paymentRows, shareRows, methodRows] = await Promise.all([
-    rows.ask<Row[]>(lockInvoices, intentIds),
-    rows.ask<Row[]>(lockPayments, intentIds),
-    rows.ask<ShareRow[]>(selectShares, intentIds),
-    methodIds.length > 0
-      ? rows.ask<{ id: Payment['paymentMethodId']; stripe_payment_method_id: string }[]>(selectMethods, methodIds)
-      : [],
+  const [locked, beside] = await Promise.all([
+    rows.ask<{ invoices: Row[] | null; payments: Row[] | null }>(lockRows, intentIds),
+    rows.ask<{ shares: ShareRow[] | null; methods: MethodRow[] | null }>(readBeside, intentIds, methodIds),
   ]);
+  const [invoiceRows, paymentRows] = [locked.invoices ?? [], locked.payments ?? []];
+  const [shareRows, methodRows] = [beside.shares ?? [], beside.methods ?? []];
   const shares = new Map<number, InvoiceShare[]>();
   for (const row of shareRows) {
     const share = {
@@ -196,6 +201,7 @@ function filled<Entity extends object>(entity: Entity, row: Row, columns: readon
 
 function rowOf<Entity extends { readonly id: unknown }>(entity: Entity, columns: readonly Column<Entity>[]): string {
   const row: Record<string, unknown> = { id: entity.id };
-  for (const [property, column] of columns) row[column] = entity[property];
+  // What is left out is null.
+  for (const [property, column] of columns) if (entity[property] !== null) row[column] = entity[property];
   return JSON.stringify(row);
 }
