@@ -3,7 +3,7 @@ import { PayLinks } from '../../src/features/pay-page/pay-links.js';
 import { loadConfig } from '../../src/config.js';
 import { executablePath, inBrowser } from '../support/browser.js';
 import { startApp, type TestApp } from '../support/harness.js';
-import { aLinkedInvoice, cards, type LinkedInvoice } from './support.js';
+import { aFailedRenewal, aLinkedInvoice, cards, type LinkedInvoice } from './support.js';
 
 let app: TestApp;
 let browser: Browser;
@@ -160,6 +160,19 @@ inBrowser('the pay page')('in a browser', () => {
     expect(await page.locator('form').isVisible()).toBe(false);
     await app.sandbox.control('/advance', { seconds: 7 * 86_400 });
     await headline('This invoice is paid');
+  });
+
+  test("a renewal that the saved card did not pay is paid with another one, by Stripe's own intent", async () => {
+    const invoice = await aFailedRenewal(app);
+    await open(invoice.url);
+    await fillCard(cards.poor);
+    await payButton().click();
+    await headline('The payment did not go through');
+    await fillCard(cards.secured);
+    await payButton().click();
+    await page.getByRole('button', { name: 'Complete authentication' }).click();
+    await headline('This invoice is paid');
+    expect(await isPaid(invoice)).toBe(true);
   });
 
   test('in dark colours the text can still be read', async () => {

@@ -3,7 +3,7 @@ import { loadConfig } from '../../src/config.js';
 import { aCustomer, anInvoice, aTenant } from '../support/factories.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
-import { aLinkedInvoice, createLink } from './support.js';
+import { aFailedRenewal, aLinkedInvoice, createLink } from './support.js';
 
 let app: TestApp;
 
@@ -101,6 +101,39 @@ test('what Stripe says arrives: declined, tried again with the same intent, paid
   await until(async () => (await statusOf(url)).state === 'paid', 'the page says that it is paid');
   expect((await begin(url)).status).toBe(409);
   expect(await (await fetch(url)).text()).toContain('This invoice is paid');
+});
+
+test("what a subscription bills is paid by Stripe's own intent of it, once, with the platform's fee", async () => {
+  const { url, billing, contract, invoiceId } = await aFailedRenewal(app);
+  // Why the saved card failed is told to nobody who only has the link.
+  expect(await statusOf(url)).toMatchObject({ state: 'open', due: 'USD 100.00', reason: null });
+  const begun = await Promise.all([1, 2].map(async () => (await (await begin(url)).json()) as Begun));
+  expect(new Set(begun.map(({ clientSecret }) => clientSecret)).size).toBe(1);
+  await confirm(begun[0]!, 'pm_card_visa_chargeDeclinedInsufficientFunds').catch(() => undefined);
+  await until(async () => (await statusOf(url)).reason === 'Your card has insufficient funds.', 'the page says why');
+  await confirm(begun[0]!, 'pm_card_visa');
+  await until(async () => (await statusOf(url)).state === 'paid', 'the page says that it is paid');
+  await billing.settled();
+  expect((await begin(url)).status).toBe(409);
+  const payments = await billing.rows(
+    `select status, amount, application_fee from payments where tenant_id = $1 and invoice_id = $2`,
+    invoiceId,
+  );
+  // 2.5 % and 30.
+  expect(payments).toEqual([{ status: 'SUCCEEDED', amount: '10000', application_fee: '280' }]);
+  const [{ status }] = (await billing.rows(
+    'select status from stripe_subscriptions where tenant_id = $1 and id = $2',
+    contract.id,
+  )) as [{ status: string }];
+  expect(status).toBe('ACTIVE');
+});
+
+test('nobody pays another amount of a renewal than the page showed', async () => {
+  const { url, billing, invoiceId } = await aFailedRenewal(app);
+  await app.db.query('update invoices set total = total - 1 where tenant_id = $1 and id = $2', [billing.id, invoiceId]);
+  expect(await (await begin(url)).json()).toEqual({ state: 'changed' });
+  await app.db.query('update stripe_config set disconnected_at = now() where tenant_id = $1', [billing.id]);
+  expect(await (await begin(url)).json()).toEqual({ state: 'not-ready' });
 });
 
 test('a payment that was given up is followed by a new intent', async () => {

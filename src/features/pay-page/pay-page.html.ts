@@ -49,6 +49,7 @@ export function payPage(view: PayView, { nonce, localStripe, publishableKey }: P
       localStripe: localStripe ?? null,
       publishableKey,
       stripeAccountId: view.stripeAccountId,
+      isCycle: view.isCycle,
     },
   };
   const date = dueAt && new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' }).format(dueAt);

@@ -97,13 +97,13 @@ async function pay(fields) {
 }
 
 function start() {
-  const fields = makeForm({ fields: document.getElementById('fields'), facts });
+  const fields = makeForm({ fields: document.getElementById('fields'), facts, begin });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     void pay(fields);
   });
-  return fields.ready.then(() => {
-    form.hidden = Boolean(returned) || facts.state === 'processing';
+  return fields.ready.then((isReady) => {
+    if (isReady !== false) form.hidden = Boolean(returned) || facts.state === 'processing';
   });
 }
 

@@ -10,7 +10,7 @@ export interface PayPageContext {
 
 @InputType({ description: 'Which invoice, and for how long.' })
 class CreateInvoicePayLinkInput {
-  @Field(() => Int, { description: "The invoice: the PSA's id. It must be open, and not one of a subscription's." })
+  @Field(() => Int, { description: "The invoice: the PSA's id. It must be open; one of a subscription's may be, too." })
   invoiceId!: number;
 
   @Field(() => Int, {

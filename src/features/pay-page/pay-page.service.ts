@@ -38,6 +38,8 @@ export interface PayView {
   readonly dueMinor: number;
   readonly currency: string;
   readonly dueAt: Date | null;
+  /** Whether Stripe collects it by an intent of its own, which is there before anybody pays. */
+  readonly isCycle: boolean;
   /** The account that is paid; null before there is one. Stripe.js needs it, and it is no secret. */
   readonly stripeAccountId: string | null;
   /** Why the last attempt failed, in Stripe's words for payers. */
@@ -83,10 +85,6 @@ export class PayPageService {
       const invoice = await em.findOne(Invoice, { id: invoiceId });
       if (!invoice) throw notFound('invoice', 'input.invoiceId');
       const field = 'input.invoiceId';
-      if (invoice.isCycle)
-        throw new AppError('INVALID_STATE', "Stripe collects this invoice itself: see its cycle's `hostedUrl`.", {
-          field,
-        });
       if (invoice.status !== InvoiceStatus.OPEN)
         throw new AppError('INVALID_STATE', `The invoice is ${invoice.status.toLowerCase()}: it cannot be paid.`, {
           field,
@@ -122,7 +120,7 @@ export class PayPageService {
         total: formatMoney(totalMinor, currency),
         paid: amountPaidMinor > 0 ? formatMoney(amountPaidMinor, currency) : null,
         due: formatMoney(dueMinor, currency),
-        ...{ dueMinor, currency, dueAt },
+        ...{ dueMinor, currency, dueAt, isCycle: invoice.isCycle },
         stripeAccountId: config?.stripeAccountId ?? null,
         reason: state === 'failed' ? (last?.failureMessage ?? 'The payment did not go through.') : null,
       };
@@ -132,18 +130,19 @@ export class PayPageService {
   /**
    * The intent over what is due. However often the page is loaded, and by however many links, it is the same one until it is settled or what is
    * due changes; what an older page still offers is then given up. Two open pages cannot take the money twice, unless both are confirmed within
-   * the moment that giving up takes.
+   * the moment that giving up takes. The invoice of a cycle has one intent of Stripe's own.
    * @throws AppError as {@link PaymentService.createPaymentIntent}; INVALID_STATE when there is nothing to pay
    */
   async intent(invoiceId: number): Promise<PayIntent> {
-    const { amount, attempt } = await this.db.transaction(async (em) => {
+    const { amount, attempt, isCycle } = await this.db.transaction(async (em) => {
       const invoice = await em.findOne(Invoice, { id: invoiceId });
       if (!invoice) throw notFound('invoice');
       const payments = await paymentsOf(em, invoiceId);
       const amount = invoice.dueMinor - underWay(await openPayments(em, invoiceId));
-      return { amount, attempt: await attemptOf(em, invoiceId, payments) };
+      return { amount, attempt: await attemptOf(em, invoiceId, payments), isCycle: invoice.isCycle };
     });
     if (amount <= 0) throw new AppError('INVALID_STATE', 'Nothing is due.');
+    if (isCycle) return this.payments.cycleIntent(invoiceId, amount, pageMark);
     const asked = await this.payments.createPaymentIntent({
       idempotencyKey: `${keyOf(invoiceId)}:${attempt}:${amount}`,
       ...{ invoiceId, amount, metadata: pageMark },
@@ -179,7 +178,6 @@ function stateOf(
       return 'unavailable';
     case InvoiceStatus.OPEN:
   }
-  if (invoice.isCycle) return 'unavailable';
   if (invoice.dueMinor - moving <= 0) return invoice.dueMinor > 0 ? 'processing' : 'paid';
   if (!config?.chargesEnabled || config.disconnectedAt) return 'not-ready';
   return payments.find(isOfPage)?.status === PaymentStatus.FAILED ? 'failed' : 'open';

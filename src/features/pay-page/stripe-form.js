@@ -1,14 +1,20 @@
-/* Stripe's Payment Element. https://docs.stripe.com/payments/accept-a-payment-deferred */
-function makeForm({ fields, facts }) {
+/*
+ * Stripe's Payment Element. https://docs.stripe.com/payments/accept-a-payment-deferred
+ * What a subscription bills has an intent already, and the element takes from it what it must know: whether the method is to be kept.
+ */
+function makeForm({ fields, facts, begin }) {
   let stripe;
   let elements;
   const load = async () => {
     if (typeof Stripe !== 'function') throw new Error('Stripe.js did not load.');
     stripe = Stripe(facts.publishableKey, { stripeAccount: facts.stripeAccountId });
+    const intent = facts.isCycle ? await begin() : undefined;
+    // The page says why.
+    if (intent === null) return false;
     elements = stripe.elements({
-      mode: 'payment',
-      amount: facts.dueMinor,
-      currency: facts.currency,
+      ...(intent
+        ? { clientSecret: intent.clientSecret }
+        : { mode: 'payment', amount: facts.dueMinor, currency: facts.currency }),
       appearance: { theme: matchMedia('(prefers-color-scheme: dark)').matches ? 'night' : 'stripe' },
     });
     const element = elements.create('payment');
@@ -17,6 +23,7 @@ function makeForm({ fields, facts }) {
       element.on('loaderror', reject);
       element.mount(fields);
     });
+    return true;
   };
   return {
     ready: load(),
@@ -28,7 +35,7 @@ function makeForm({ fields, facts }) {
     async confirm({ clientSecret, returnUrl }) {
       const { error, paymentIntent } = await stripe.confirmPayment({
         elements,
-        clientSecret,
+        ...(!facts.isCycle && { clientSecret }),
         confirmParams: { return_url: returnUrl },
         redirect: 'if_required',
       });

@@ -5,6 +5,7 @@ import { type Uuid } from '../../shared/uuid.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { type AccountId, type PaymentIntentId } from '../../stripe/types.js';
 import { type CreatePayment, createPayment } from './create-payment.js';
+import { type CycleIntent, cycleIntent } from './cycle-intent.js';
 import { checkDescription, readMetadata } from './payment-input.js';
 import { type CancelPayment, cancelPayment, type CapturePayment, capturePayment } from './settle-payment.js';
 
@@ -66,6 +67,18 @@ export class PaymentService {
   async clientSecret({ clientSecret, stripeAccountId, stripePaymentIntentId }: AskedPayment): Promise<string | null> {
     if (clientSecret !== null) return clientSecret;
     return (await this.stripe.forAccount(stripeAccountId).retrievePaymentIntent(stripePaymentIntentId)).client_secret;
+  }
+
+  /**
+   * What the browser pays the invoice of a cycle with: Stripe's own intent of it.
+   * @throws AppError as {@link cycleIntent}
+   */
+  async cycleIntent(
+    ...which: [invoiceId: number, amount: number, metadata: Readonly<Record<string, unknown>>]
+  ): Promise<CycleIntent & { readonly publishableKey: string }> {
+    const [invoiceId, amount, metadata] = which;
+    const intent = await cycleIntent(this.commands.db, this.stripe, { invoiceId, amount, metadata });
+    return { ...intent, publishableKey: this.stripe.publishableKey };
   }
 
   /**
