@@ -16,6 +16,8 @@ import { Refund } from './src/features/refunds/refund.entity.js';
 import { StripePrice } from './src/features/subscriptions/stripe-price.entity.js';
 import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
 import { Tenant, User } from './src/features/tenants/tenant.entity.js';
+import { WebhookDelivery } from './src/features/webhook-endpoints/webhook-delivery.entity.js';
+import { WebhookEndpoint } from './src/features/webhook-endpoints/webhook-endpoint.entity.js';
 import { WebhookEvent } from './src/features/webhook-events/webhook-event.entity.js';
 import { Command } from './src/jobs/commands/command.entity.js';
 
@@ -38,6 +40,8 @@ export const entities: EntityClass<object>[] = [
   Refund,
   Dispute,
   WebhookEvent,
+  WebhookEndpoint,
+  WebhookDelivery,
   Command,
   Mail,
   MailSettings,

@@ -20,6 +20,8 @@ import { payPageActor, PayPageService } from './features/pay-page/pay-page.servi
 import { PaymentService } from './features/payments/payment.service.js';
 import { insightReports } from './features/insights/insights-reports.js';
 import { reportRoutes } from './features/payouts/report.routes.js';
+import { AddressGuard } from './features/webhook-endpoints/endpoint-address.js';
+import { EndpointSecrets } from './features/webhook-endpoints/endpoint-secret.js';
 import { Authenticator } from './graphql/auth.js';
 import { type ServerParts } from './graphql/context.js';
 import { createGraphqlEndpoint } from './graphql/server.js';
@@ -75,7 +77,21 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
   const live = new LiveFeed({ url: listenUrl ?? databaseUrl, livemode, clock, logger });
   const readiness = new Readiness(database);
   const rehearse = rehearsalOf(new Processor(database, handlers, stripe), database);
-  const parts: ServerParts = { database, reads, stripe, links, payLinks, live, rehearse, clock, logger };
+  const endpointSecrets = new EndpointSecrets(config.linkSecret);
+  const addressGuard = new AddressGuard(config.environment !== 'production');
+  const parts: ServerParts = {
+    database,
+    reads,
+    stripe,
+    links,
+    payLinks,
+    live,
+    rehearse,
+    endpointSecrets,
+    addressGuard,
+    clock,
+    logger,
+  };
   const webhooks: WebhookSettings = {
     database,
     stripe,
@@ -105,7 +121,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     : null;
   const background = works
     ? createBackground({
-        ...{ database, stripe, clock, logger, webhooks, runsSchedules: schedules },
+        ...{ database, stripe, clock, logger, webhooks, endpointSecrets, addressGuard, runsSchedules: schedules },
         eventRetentionDays: config.eventRetentionDays,
         mail: config.mail,
         shutdownTimeoutMs: config.shutdownTimeoutMs,

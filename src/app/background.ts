@@ -16,6 +16,10 @@ import { payoutChecks, payoutStep } from '../features/payouts/payout-books.js';
 import { portalCommands } from '../features/portal/portal.service.js';
 import { refundCommands } from '../features/refunds/refund.service.js';
 import { subscriptionCommands } from '../features/subscriptions/subscription.service.js';
+import { DeliveryRetention } from '../features/webhook-endpoints/delivery-retention.js';
+import { type AddressGuard } from '../features/webhook-endpoints/endpoint-address.js';
+import { type EndpointSecrets } from '../features/webhook-endpoints/endpoint-secret.js';
+import { WebhookSender } from '../features/webhook-endpoints/webhook-sender.js';
 import { type AnyCommandKind } from '../jobs/commands/kind.js';
 import { CommandRecovery } from '../jobs/commands/recovery.js';
 import { type ScheduledJob } from '../jobs/schedules/scheduled-job.js';
@@ -40,6 +44,8 @@ export interface BackgroundParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly webhooks: WebhookSettings;
+  readonly endpointSecrets: EndpointSecrets;
+  readonly addressGuard: AddressGuard;
   /** Null: nothing is mailed. */
   readonly mail: MailerSettings | null;
   /** Days that events are kept. */
@@ -69,6 +75,7 @@ function scheduledJobs(parts: BackgroundParts): ScheduledJob[] {
     new LedgerVerification({ ...parts, checks: [...ledgerChecks, ...payoutChecks] }),
     new MrrJob(parts),
     new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays }),
+    new DeliveryRetention(parts),
   ];
 }
 
@@ -80,6 +87,7 @@ function loops(parts: BackgroundParts): BackgroundPart[] {
     new CommandRecovery(database, stripe, commandKinds, { clock, logger }),
     new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger }),
     new DisputeAlarm(parts),
+    new WebhookSender({ ...parts, secrets: parts.endpointSecrets, guard: parts.addressGuard }),
     ...(parts.mail
       ? [new Postman({ database, logger, from: parts.mail.from, mailer: new Mailer(parts.mail), attachments: {} })]
       : []),

@@ -42,6 +42,10 @@ import { SubscriptionService } from '../features/subscriptions/subscription.serv
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
 import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
 import { type ScheduleContext } from '../features/schedules/schedule.resolver.js';
+import { type AddressGuard } from '../features/webhook-endpoints/endpoint-address.js';
+import { type EndpointSecrets } from '../features/webhook-endpoints/endpoint-secret.js';
+import { type WebhookEndpointContext } from '../features/webhook-endpoints/webhook-endpoint.resolver.js';
+import { WebhookEndpointService } from '../features/webhook-endpoints/webhook-endpoint.service.js';
 import { ScheduleService } from '../features/schedules/schedule.service.js';
 import { type Rehearse, WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
 import { Commands } from '../jobs/commands/commands.js';
@@ -60,6 +64,9 @@ export interface ServerParts {
   readonly payLinks: PayLinks;
   readonly live: LiveFeed;
   readonly rehearse: Rehearse;
+  /** What tenants' endpoints are told with, and where they may be. */
+  readonly endpointSecrets: EndpointSecrets;
+  readonly addressGuard: AddressGuard;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -74,6 +81,7 @@ interface Slices
     DriftContext,
     ScheduleContext,
     WebhookEventContext,
+    WebhookEndpointContext,
     PayoutContext,
     LedgerContext,
     DisputeContext,
@@ -178,6 +186,16 @@ export class RequestContext implements Slices {
     return this.once(
       'webhookEvents',
       () => new WebhookEventService(parts.database.tenant(tenantId), somebody.subject, parts.rehearse),
+    );
+  }
+
+  get webhookEndpoints(): WebhookEndpointService {
+    const { parts, somebody, tenantId } = this;
+    const { clock, endpointSecrets: secrets, addressGuard: guard } = parts;
+    const db = parts.database.tenant(tenantId);
+    return this.once(
+      'webhookEndpoints',
+      () => new WebhookEndpointService({ db, secrets, guard, clock, actor: somebody.subject }),
     );
   }
 

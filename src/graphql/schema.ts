@@ -35,6 +35,7 @@ import { PaymentRefundsResolver, RefundResolver } from '../features/refunds/refu
 import { ScheduleResolver } from '../features/schedules/schedule.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
+import { WebhookEndpointResolver } from '../features/webhook-endpoints/webhook-endpoint.resolver.js';
 import { WebhookEventResolver } from '../features/webhook-events/webhook-event.resolver.js';
 import { AppError } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
@@ -52,6 +53,7 @@ const resolvers: NonEmptyArray<new () => object> = [
   ScheduleResolver,
   DriftResolver,
   WebhookEventResolver,
+  WebhookEndpointResolver,
   PayoutResolver,
   PayoutContentsResolver,
   PaymentPayoutResolver,

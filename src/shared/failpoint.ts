@@ -16,6 +16,8 @@ const failpoints = [
   'mail.after-claim',
   'mail.after-send',
   'mail.after-record',
+  'webhook-endpoint.before-send',
+  'webhook-endpoint.after-send',
 ] as const;
 
 export type Failpoint = (typeof failpoints)[number];

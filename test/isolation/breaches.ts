@@ -39,6 +39,8 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   ledger_postings: ['app_platform', 'app_readonly'],
   ledger_imports: ['app_worker', 'app_readonly'],
   ledger_checks: ['app_platform', 'app_readonly'],
+  webhook_endpoints: ['app_readonly'],
+  webhook_deliveries: ['app_worker', 'app_readonly'],
   payouts: ['app_readonly'],
   payout_transactions: ['app_readonly'],
   commands: ['app_worker'],
@@ -49,7 +51,10 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** A table that a role has all to itself: it may move and delete its rows. */
-const ownTableOf: Readonly<Record<string, string>> = { stripe_webhook_queue: 'app_worker' };
+const ownTableOf: Readonly<Record<string, string>> = {
+  stripe_webhook_queue: 'app_worker',
+  webhook_deliveries: 'app_worker',
+};
 
 /** What a role may write for any tenant, and, of the same table, what it may not. */
 const writableBy: Readonly<Record<string, { role: string; row: object; not: object }>> = {
@@ -61,6 +66,7 @@ const changeableBy: Readonly<Record<string, readonly (readonly [role: string, co
   commands: [['app_worker', 'attempts']],
   mails: [['app_worker', 'attempts']],
   ledger_imports: [['app_worker', 'attempts']],
+  webhook_deliveries: [['app_worker', 'attempts']],
   stripe_config: [['app_platform', 'application_fee_fixed']],
 };
 

@@ -30,6 +30,8 @@ const absent: Ids = {
   payout: randomUUID(),
   dispute: randomUUID(),
   webhookEvent: randomUUID(),
+  webhookEndpoint: randomUUID(),
+  webhookDelivery: randomUUID(),
   mail: randomUUID(),
   stripePaymentMethod: 'pm_absent0000000000',
 };
@@ -76,6 +78,8 @@ async function idsOf(tenant: PlantedTenant): Promise<Ids> {
     payout: id('payouts'),
     dispute: id('disputes'),
     webhookEvent: id('stripe_webhook_events'),
+    webhookEndpoint: id('webhook_endpoints'),
+    webhookDelivery: id('webhook_deliveries'),
     mail: id('mails'),
     stripePaymentMethod: atStripe.id,
   };

@@ -24,6 +24,8 @@ export interface Ids {
   readonly payout: string;
   readonly dispute: string;
   readonly webhookEvent: string;
+  readonly webhookEndpoint: string;
+  readonly webhookDelivery: string;
   readonly mail: string;
   readonly stripePaymentMethod: string;
 }
@@ -181,6 +183,23 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Mutation.pauseSubscription': { who: billing, asked: ({ subscription }) => [input({ id: subscription })] },
   'Mutation.resumeSubscription': { who: billing, asked: ({ subscription }) => [input({ id: subscription })] },
   'Mutation.reconcile': { who: admin, asked: () => [input({ dryRun: true })] },
+  'Query.webhookEndpoints': { who: admin },
+  'Query.webhookDeliveries': {
+    who: admin,
+    asked: ({ webhookEndpoint }) => [{}, { filter: { endpointId: webhookEndpoint } }],
+  },
+  'Mutation.createWebhookEndpoint': {
+    who: admin,
+    asked: () => [input({ url: 'https://hooks.example.com/', types: ['invoice.paid'] })],
+  },
+  'Mutation.updateWebhookEndpoint': {
+    who: admin,
+    asked: ({ webhookEndpoint }) => [input({ id: webhookEndpoint, description: 'Other.' })],
+  },
+  'Mutation.rotateWebhookSecret': { who: admin, asked: ({ webhookEndpoint }) => [input({ id: webhookEndpoint })] },
+  'Mutation.pingWebhookEndpoint': { who: admin, asked: ({ webhookEndpoint }) => [input({ id: webhookEndpoint })] },
+  'Mutation.replayWebhookDelivery': { who: admin, asked: ({ webhookDelivery }) => [input({ id: webhookDelivery })] },
+  'Mutation.deleteWebhookEndpoint': { who: admin, asked: ({ webhookEndpoint }) => [input({ id: webhookEndpoint })] },
   'Mutation.replayWebhookEvent': { who: admin, asked: ({ webhookEvent }) => [input({ id: webhookEvent })] },
 
   // Over HTTP they are refused to everybody; what they show to whom is tested over WebSocket, in test/live.

@@ -156,6 +156,19 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
   }),
   ledger_imports: (rows) => ({ livemode: false, stripe_account_id: rows.get('')!.accountId }),
   ledger_checks: (rows) => ({ ...ours(), stripe_account_id: rows.get('')!.accountId, transactions: 1 }),
+  webhook_endpoints: () => ({
+    ...ours(),
+    url: 'https://hooks.example.com/',
+    types: ['invoice.paid'],
+    secret_check: 'x',
+  }),
+  webhook_deliveries: (rows, unique) => ({
+    ...ours(),
+    endpoint_id: rows.get('webhook_endpoints')!.id,
+    key: unique(),
+    type: 'invoice.paid',
+    data: {},
+  }),
   payouts: (rows, unique) => ({
     ...ours(),
     stripe_account_id: rows.get('')!.accountId,
