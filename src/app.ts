@@ -124,6 +124,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         ...{ database, stripe, clock, logger, webhooks, endpointSecrets, addressGuard, runsSchedules: schedules },
         eventRetentionDays: config.eventRetentionDays,
         mail: config.mail,
+        payLinks,
         shutdownTimeoutMs: config.shutdownTimeoutMs,
       })
     : null;

@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { isAddress } from './shared/address.js';
 
@@ -78,6 +79,10 @@ export const settings = z.object({
   RETURN_URL_ORIGINS: listOf(origin),
   LINK_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// URL' }).optional(),
+  MAIL_FONT: z
+    .string()
+    .refine((path) => existsSync(path), 'must be the path of a font file')
+    .optional(),
   MAIL_FROM: z.string().refine(isAddress, 'must be one e-mail address, without a name: billing@example.com').optional(),
 
   RATE_LIMIT_PER_MINUTE: count(3_000),
@@ -191,7 +196,7 @@ function arrange(env: z.output<typeof settings>) {
     /** Signs what leaves the server and comes back: the same for all processes of an installation. */
     linkSecret: env.LINK_SECRET ?? Buffer.from(hkdfSync('sha256', secretKey, '', 'links', 32)).toString('base64url'),
     /** Null: nothing is mailed, and nothing is taken down to be mailed. */
-    mail: env.SMTP_URL ? { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM! } : null,
+    mail: env.SMTP_URL ? { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM!, font: env.MAIL_FONT ?? null } : null,
     /** Requests a tenant may make. */
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
     eventRetentionDays: env.EVENT_RETENTION_DAYS,

@@ -92,6 +92,7 @@ test('a mail server needs an address that mails come from', () => {
   expect(loadConfig({ ...server, MAIL_FROM: 'billing@example.com' }).mail).toEqual({
     smtpUrl: 'smtp://localhost:587',
     from: 'billing@example.com',
+    font: null,
   });
 });
 

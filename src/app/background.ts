@@ -7,11 +7,10 @@ import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
 import { LedgerVerification } from '../features/ledger/ledger-verification.js';
-import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
-import { Postman } from '../features/mail/postman.js';
 import { onboardingCommands } from '../features/onboarding/onboarding.commands.js';
 import { paymentMethodCommands } from '../features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from '../features/payments/payment.service.js';
+import { type PayLinks } from '../features/pay-page/pay-links.js';
 import { payoutChecks, payoutStep } from '../features/payouts/payout-books.js';
 import { portalCommands } from '../features/portal/portal.service.js';
 import { refundCommands } from '../features/refunds/refund.service.js';
@@ -29,6 +28,7 @@ import { type Logger } from '../shared/logger.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { EventRetention } from '../webhooks/event-retention.js';
 import { createWebhookWorker, type WebhookSettings } from '../webhooks/webhooks.js';
+import { createMailing, type MailingParts } from './mailing.js';
 
 /** What works beside the requests, in processes that work. */
 export interface BackgroundPart {
@@ -47,7 +47,8 @@ export interface BackgroundParts {
   readonly endpointSecrets: EndpointSecrets;
   readonly addressGuard: AddressGuard;
   /** Null: nothing is mailed. */
-  readonly mail: MailerSettings | null;
+  readonly mail: MailingParts['mail'];
+  readonly payLinks: PayLinks;
   /** Days that events are kept. */
   readonly eventRetentionDays: number;
   /** Milliseconds that what is under way has to end when the process stops. */
@@ -88,16 +89,14 @@ function loops(parts: BackgroundParts): BackgroundPart[] {
     new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger }),
     new DisputeAlarm(parts),
     new WebhookSender({ ...parts, secrets: parts.endpointSecrets, guard: parts.addressGuard }),
-    ...(parts.mail
-      ? [new Postman({ database, logger, from: parts.mail.from, mailer: new Mailer(parts.mail), attachments: {} })]
-      : []),
   ];
 }
 
 /** Everything that works beside the requests, as one thing. */
 export function createBackground(parts: BackgroundParts): BackgroundPart {
-  const all = loops(parts);
-  if (parts.runsSchedules) all.push(new Schedules({ ...parts, jobs: scheduledJobs(parts) }));
+  const mailing = createMailing(parts);
+  const all = [...loops(parts), ...mailing.loops];
+  if (parts.runsSchedules) all.push(new Schedules({ ...parts, jobs: [...scheduledJobs(parts), ...mailing.jobs] }));
   return {
     start: () => all.forEach((part) => part.start()),
     stop: async () => void (await Promise.all(all.map((part) => part.stop()))),

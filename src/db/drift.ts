@@ -21,6 +21,7 @@ const withoutEntity = new Set([
   'stripe_sweeps',
   ...insightsTables,
   'drift_reports',
+  'notice_marks',
   'scheduled_jobs',
   'scheduled_job_requests',
   ...booksTables,

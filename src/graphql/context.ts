@@ -214,7 +214,7 @@ export class RequestContext implements Slices {
 
   get mail(): MailService {
     const { parts, somebody, tenantId } = this;
-    return this.once('mail', () => new MailService(parts.database.tenant(tenantId), somebody.subject));
+    return this.once('mail', () => new MailService(parts.database.tenant(tenantId), somebody.subject, parts.clock));
   }
 
   get mrr(): Mrr {

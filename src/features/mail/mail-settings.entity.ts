@@ -1,5 +1,5 @@
 import { Entity, Property } from '@mikro-orm/decorators/legacy';
-import { Field, ObjectType } from 'type-graphql';
+import { Field, Int, ObjectType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
 import { MailTopic } from './mail-topic.js';
 
@@ -43,4 +43,12 @@ export class MailSettings extends ModeRow {
   @Field(() => [MailTopic], { description: 'What is not mailed.' })
   @Property({ type: 'text[]', defaultRaw: `'{}'` })
   muted: MailTopic[] = [];
+
+  @Field(() => Int, { description: 'How many days before a renewal the customer is reminded of it.' })
+  @Property({ type: 'integer', default: 7 })
+  renewalDays: number = 7;
+
+  /** What happened before is not caught up on. */
+  @Property({ type: 'datetime', nullable: true })
+  unmutedAt: Date | null = null;
 }

@@ -1,4 +1,4 @@
-import { Field, InputType } from 'type-graphql';
+import { Field, InputType, Int } from 'type-graphql';
 import { EmailAddressScalar, UUIDScalar } from '../../shared/scalars.js';
 import { MailTopic } from './mail-topic.js';
 
@@ -38,6 +38,12 @@ export class UpdateMailSettingsInput {
 
   @Field(() => [MailTopic], { nullable: true, description: 'What is not mailed.' })
   muted?: MailTopic[] | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'How many days before a renewal the customer is reminded of it: 1 to 60. A week when null.',
+  })
+  renewalDays?: number | null;
 }
 
 @InputType({ description: 'Which mail is sent again.' })

@@ -2,6 +2,7 @@ import { type EntityManager } from '@mikro-orm/postgresql';
 import { type TenantDb } from '../../db/database.js';
 import { livemodeOf, mailsOf, tenantOf } from '../../db/tenant-entity.js';
 import { isAddress, oneLine } from '../../shared/address.js';
+import { type Clock } from '../../shared/clock.js';
 import { AppError, badInput, notFound } from '../../shared/errors.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
@@ -18,6 +19,7 @@ export class MailService {
   constructor(
     private readonly db: TenantDb,
     private readonly actor: string,
+    private readonly clock: Clock,
   ) {}
 
   /** As set, or as it is without. */
@@ -34,7 +36,8 @@ export class MailService {
         [tenantOf(em), livemodeOf(em), newUuid()],
       );
       const settings = await settingsOf(em);
-      Object.assign(settings, changes);
+      const isLess = settings.muted.some((topic) => changes.muted && !changes.muted.includes(topic));
+      Object.assign(settings, changes, isLess && { unmutedAt: this.clock.now() });
       const subject = { subjectType: 'mail-settings', subjectId: settings.id };
       audit(em, {
         actor: this.actor,
@@ -109,6 +112,7 @@ function checked(input: UpdateMailSettingsInput): Partial<MailSettings> {
     refuseUnless(all.every(isAddress), 'alertAddresses', 'One of them is no e-mail address.');
     refuseUnless(all.length <= 20, 'alertAddresses', 'At most 20 addresses can be named.');
   });
+  given(input.renewalDays, (days) => refuseUnless(days >= 1 && days <= 60, 'renewalDays', 'It must be 1 to 60.'));
   const wanted = {
     senderName: name,
     replyTo: input.replyTo,
@@ -118,6 +122,7 @@ function checked(input: UpdateMailSettingsInput): Partial<MailSettings> {
     locale: input.locale === null ? 'en' : input.locale,
     alertAddresses: alertAddresses === undefined ? undefined : [...new Set(alertAddresses)],
     muted: muted === undefined ? undefined : [...new Set(muted)],
+    renewalDays: input.renewalDays === null ? 7 : input.renewalDays,
   };
   return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
 }

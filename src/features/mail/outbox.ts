@@ -79,3 +79,13 @@ export async function enqueueAdminMail<Name extends MailName>(
   const mails = admins.map(({ who, email }) => ({ ...mail, key: `${key}:${who}`, to: email }));
   return (await enqueueMails<Name>(em, mails)) > 0;
 }
+
+/** Takes back those that have not been sent yet, because their reason is gone. @param keys business keys @returns how many */
+export async function withdrawMails(em: EntityManager, keys: readonly string[]): Promise<number> {
+  if (keys.length === 0) return 0;
+  const withdrawn = await em.execute<unknown[]>(
+    `update mails set state = 'EXPIRED', lease_token = null, lease_until = null where key in (?) and state = 'QUEUED' returning id`,
+    [keys],
+  );
+  return withdrawn.length;
+}

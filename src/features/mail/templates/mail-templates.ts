@@ -1,5 +1,12 @@
 import { type AnyMailTemplate, type MailTemplate } from '../mail-template.js';
+import { actionNeeded } from './action-needed.js';
+import { balanceAlert } from './balance-alert.js';
+import { cardExpiring } from './card-expiring.js';
+import { disputeDeadline } from './dispute-deadline.js';
+import { dunning } from './dunning.js';
 import { receipt } from './receipt.js';
+import { renewalComing } from './renewal-coming.js';
+import { trialEnding } from './trial-ending.js';
 
 /**
  * Every kind of mail there is, by its name, which is kept in the database. To add one: `<name>.mjml` (what stands between header and footer),
@@ -7,6 +14,13 @@ import { receipt } from './receipt.js';
  */
 export const mailTemplates = {
   receipt,
+  dunning,
+  'renewal-coming': renewalComing,
+  'trial-ending': trialEnding,
+  'card-expiring': cardExpiring,
+  'action-needed': actionNeeded,
+  'balance-alert': balanceAlert,
+  'dispute-deadline': disputeDeadline,
 } satisfies Readonly<Record<string, AnyMailTemplate>>;
 
 export type MailName = keyof typeof mailTemplates;

@@ -1,0 +1,54 @@
+import { type Database } from '../db/database.js';
+import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
+import { Postman } from '../features/mail/postman.js';
+import { BalanceAlerts } from '../features/notices/balance-alerts.js';
+import { DisputeDeadlines } from '../features/notices/dispute-deadlines.js';
+import { receiptPdf } from '../features/notices/receipt-pdf.js';
+import { forgetMailing, Receipts } from '../features/notices/receipts.js';
+import { Reminders } from '../features/notices/reminders.js';
+import { type PayLinks } from '../features/pay-page/pay-links.js';
+import { type ScheduledJob } from '../jobs/schedules/scheduled-job.js';
+import { type Clock } from '../shared/clock.js';
+import { type Logger } from '../shared/logger.js';
+import { type StripeService } from '../stripe/stripe.service.js';
+import { type BackgroundPart } from './background.js';
+
+export interface MailingParts {
+  readonly database: Database;
+  readonly stripe: StripeService;
+  readonly payLinks: PayLinks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Null: nothing is mailed. */
+  readonly mail: (MailerSettings & { readonly font: string | null }) | null;
+}
+
+/** What sends mails, and what finds reasons for them. Without a mail server nothing does either. */
+export function createMailing(parts: MailingParts): {
+  readonly loops: BackgroundPart[];
+  readonly jobs: ScheduledJob[];
+} {
+  const { database, logger, mail } = parts;
+  if (!mail) return { loops: [silence(parts)], jobs: [] };
+  const postman = new Postman({
+    ...{ database, logger, from: mail.from, mailer: new Mailer(mail) },
+    attachments: { receipt: (data, sender) => receiptPdf(data, sender, mail.font) },
+  });
+  return {
+    loops: [postman, new Receipts(parts)],
+    jobs: [new Reminders(parts), new DisputeDeadlines(parts), new BalanceAlerts(parts)],
+  };
+}
+
+/** What happens while nothing is mailed is not made up for when it is. */
+function silence({ database, logger }: MailingParts): BackgroundPart {
+  let saying: Promise<void> = Promise.resolve();
+  return {
+    start: () => {
+      saying = forgetMailing(database).catch((error: unknown) =>
+        logger.warn({ err: error }, 'Cannot note that nothing is mailed'),
+      );
+    },
+    stop: () => saying,
+  };
+}

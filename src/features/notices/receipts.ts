@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EntityManager } from '@mikro-orm/postgresql';
+import { type Database } from '../../db/database.js';
+import { type Clock } from '../../shared/clock.js';
+import { type Logger } from '../../shared/logger.js';
+import { type Uuid } from '../../shared/uuid.js';
+import { enqueueMails, type NewMail } from '../mail/outbox.js';
+import { methodOf } from './method.js';
+
+export interface ReceiptSettings {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds between two looks: 5,000. */
+  readonly everyMs?: number;
+}
+
+const minute = 60_000;
+/** So long after a payment succeeded a receipt is still worth something; Stripe repeats a webhook for as long. */
+const windowMs = 3 * 24 * 60 * minute;
+/** Stripe's stamps come to us in no order: a look begins so long before the newest that the last one saw. */
+const overlapMs = 2 * minute;
+/** What came later than that is found by looking at the whole window again. */
+const wholeEveryMs = 10 * minute;
+const batch = 200;
+
+/**
+ * Sees to it that every payment that succeeded has a receipt, once: also those that settle days after they were made, and those of which we
+ * hear late. It looks for payments without one, rather than being told of each: so the events of payments, which come in crowds, know nothing
+ * of mails. Any number of processes may look; the key of the receipt decides.
+ */
+export class Receipts {
+  private stopping: AbortController | null = null;
+  private loop: Promise<void> = Promise.resolve();
+  /** The newest payment seen so far, and when the whole window was last looked at. */
+  private seen: { readonly newest: number; readonly wholeAt: number } | null = null;
+
+  constructor(private readonly settings: ReceiptSettings) {}
+
+  start(): void {
+    if (this.stopping) return;
+    this.stopping = new AbortController();
+    this.loop = this.keepLooking(this.stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping?.abort();
+    await this.loop;
+    this.stopping = null;
+  }
+
+  /** Takes down the receipts of payments that have none. @returns how many */
+  async look(): Promise<number> {
+    const { database, clock } = this.settings;
+    const now = clock.now().getTime();
+    const since = await this.since(new Date(now));
+    const isWhole = !this.seen || now - this.seen.wholeAt >= wholeEveryMs;
+    const from = new Date(Math.max(since, now - windowMs, isWhole ? 0 : this.seen!.newest - overlapMs));
+    const tenants = await database.platform((em) =>
+      em.execute<{ tenantId: Uuid; newest: string }[]>(
+        `select tenant_id as "tenantId", max(succeeded_at) as newest from payments
+         where livemode = ? and succeeded_at > ?::timestamptz and status = 'SUCCEEDED' group by 1`,
+        [database.livemode, from],
+      ),
+    );
+    let taken = 0;
+    for (const { tenantId } of tenants) taken += await this.ofTenant(tenantId, from);
+    const newest = Math.max(from.getTime(), ...tenants.map((tenant) => new Date(tenant.newest).getTime()));
+    this.seen = { newest, wholeAt: isWhole ? now : this.seen!.wholeAt };
+    return taken;
+  }
+
+  private async keepLooking(signal: AbortSignal): Promise<void> {
+    const { everyMs = 5_000, logger } = this.settings;
+    while (!signal.aborted) {
+      await this.look().catch((error: unknown) =>
+        logger.error({ err: error }, 'Cannot look for payments without receipt'),
+      );
+      await sleep(everyMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** When mails began to go out: payments of before that are history, not news. */
+  private async since(now: Date): Promise<number> {
+    const { database } = this.settings;
+    const rows = await database.worker(async (em) => {
+      await em.execute('insert into notice_marks (livemode, since) values (?, ?::timestamptz) on conflict do nothing', [
+        database.livemode,
+        now,
+      ]);
+      return em.execute<{ since: string }[]>('select since from notice_marks where livemode = ?', [database.livemode]);
+    });
+    return new Date(rows[0]?.since ?? now).getTime();
+  }
+
+  private async ofTenant(tenantId: Uuid, from: Date): Promise<number> {
+    const db = this.settings.database.tenant(tenantId);
+    let all = 0;
+    for (;;) {
+      const taken = await db.transaction(async (em) =>
+        enqueueMails(em, (await withoutReceipt(em, from)).map(receiptOf)),
+      );
+      all += taken;
+      // Fewer: that was all, or another process is doing the same.
+      if (taken < batch) return all;
+    }
+  }
+}
+
+/** Where mails are not sent (any more), the time of this does not count when they are. */
+export async function forgetMailing(database: Database): Promise<void> {
+  await database.worker((em) => em.execute('delete from notice_marks where livemode = ?', [database.livemode]));
+}
+
+interface PaidRow {
+  readonly id: Uuid;
+  readonly amount: string;
+  readonly currency: string;
+  readonly paidAt: string;
+  readonly description: string | null;
+  readonly receiptUrl: string | null;
+  readonly invoiceNumber: string | null;
+  readonly customerId: number;
+  readonly customerName: string;
+  readonly email: string;
+  readonly type: string | null;
+  readonly brand: string | null;
+  readonly last4: string | null;
+}
+
+/** Succeeded, for a customer with an address, and not given back meanwhile. */
+function withoutReceipt(em: EntityManager, from: Date): Promise<PaidRow[]> {
+  return em.execute<PaidRow[]>(
+    `select p.id, p.amount_received as amount, p.currency, p.succeeded_at as "paidAt", p.description, p.receipt_url as "receiptUrl",
+       i.number as "invoiceNumber", c.id as "customerId", c.name as "customerName", c.email, m.type, m.brand, m.last4
+     from payments p
+       join customers c on c.tenant_id = p.tenant_id and c.id = p.customer_id
+       left join invoices i on i.tenant_id = p.tenant_id and i.id = p.invoice_id
+       left join payment_methods m on m.tenant_id = p.tenant_id and m.id = p.payment_method_id
+     where p.succeeded_at > greatest(?::timestamptz, (select unmuted_at from mail_settings)) and p.status = 'SUCCEEDED'
+       and p.amount_refunded < p.amount_received and c.email <> ''
+       and not exists (select from mail_settings where 'RECEIPTS' = any (muted))
+       and not exists (select from mails r where r.tenant_id = p.tenant_id and r.livemode = p.livemode and r.key = 'receipt:' || p.id)
+     order by p.succeeded_at, p.id limit ${batch}`,
+    [from],
+  );
+}
+
+function receiptOf(row: PaidRow): NewMail<'receipt'> {
+  return {
+    key: `receipt:${row.id}`,
+    template: 'receipt',
+    to: row.email,
+    customerId: row.customerId,
+    data: {
+      customerName: row.customerName,
+      receiptNumber: `R-${row.id.replaceAll('-', '').slice(-12).toUpperCase()}`,
+      amount: { amount: Number(row.amount), currency: row.currency },
+      paidAt: new Date(row.paidAt).toISOString(),
+      invoiceNumber: row.invoiceNumber,
+      description: row.description,
+      method: methodOf(row),
+      receiptUrl: row.receiptUrl,
+    },
+  };
+}
