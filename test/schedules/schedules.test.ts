@@ -71,13 +71,10 @@ test('a job runs when its minute comes, and once more for all that came while no
   let days = 0;
   const everyMinute = { name: 'minutely', cron: '* * * * *', run: () => Promise.resolve(void minutes++) };
   // It was due two hours ago, and is due again in 22.
-  const daily = {
-    name: 'daily',
-    cron: `0 ${(new Date().getUTCHours() + 22) % 24} * * *`,
-    run: () => Promise.resolve(void days++),
-  };
+  const cron = `0 ${(new Date().getUTCHours() + 22) % 24} * * *`;
+  const daily = { name: 'daily', cron, run: () => Promise.resolve(void days++) };
   const before = start(everyMinute, daily);
-  await until(() => minutes > 0, 'the job ran');
+  await isKnown('daily');
   await before.stop();
   expect(days).toBe(0);
 
@@ -85,48 +82,33 @@ test('a job runs when its minute comes, and once more for all that came while no
   await app.db.query(`update payments_pgboss.version set cron_on = now() - interval '3 days'`);
   const after = start(everyMinute, daily);
   await until(async () => (await jobOf('daily'))?.lastSucceededAt, 'it was caught up');
+  await until(async () => (await jobOf('minutely'))?.lastSucceededAt, 'the other ran');
   await after.stop();
   expect(days).toBe(1);
   expect(await jobOf('daily')).toMatchObject({ failures: 0, isRunning: false, lastRun: { outcome: 'SUCCEEDED' } });
   expect(Date.parse((await jobOf('daily'))!.nextRunAt as string)).toBeGreaterThan(Date.now());
 });
 
-test('what fails is seen, and tried again until it succeeds', async () => {
-  let tries = 0;
-  start({
-    name: 'failing',
-    run: () => (++tries < 3 ? Promise.reject(new Error(`No luck, ${tries}.`)) : Promise.resolve()),
-  });
-  await ask('failing');
-  for (const failures of [1, 2]) {
-    await until(async () => (await jobOf('failing'))?.failures === failures, 'it failed');
-    expect(await jobOf('failing')).toMatchObject({
-      ...{ error: `No luck, ${failures}.`, isRunning: false, lastSucceededAt: null, requestedBy: 'platform-1' },
-      lastRun: { outcome: 'FAILED' },
-    });
-    await until(async () => (await hurry('failing')).length > 0, 'it waits to be tried again');
-  }
-  await until(async () => (await jobOf('failing'))?.lastSucceededAt, 'it succeeded');
-  expect(await jobOf('failing')).toMatchObject({ failures: 0, error: null, lastRun: { outcome: 'SUCCEEDED' } });
-  await until(async () => /scheduled_job_failures\{job="failing"\} 0/.test(await metrics.metrics()), 'it is measured');
-  expect(await metrics.metrics()).toMatch(/scheduled_job_last_success_seconds\{job="failing"\} \d/);
-});
-
-test('a run that dies with its process is taken over, and not before that: never two at a time', async () => {
+test('a run that failed, or died with its process, is made again; and never are there two at a time', async () => {
   const child = aProcess('dying');
   try {
     const running = once(child.stdout, 'data');
     await ask('dying');
     await running;
     let runs = 0;
-    const schedules = start(
-      { name: 'dying', run: () => Promise.resolve(void runs++) },
-      { name: 'beside', run: () => Promise.resolve() },
-    );
+    let tries = 0;
+    const failing = () => (++tries < 2 ? Promise.reject(new Error('No luck.')) : Promise.resolve());
+    const dying = () => Promise.resolve(void runs++);
+    const schedules = start({ name: 'dying', run: dying }, { name: 'failing', run: failing });
     // Whatever is asked for: it runs already.
     await ask('dying');
-    await ask('beside');
-    await until(async () => (await jobOf('beside'))?.lastSucceededAt, 'the other process works');
+    await ask('failing');
+
+    await until(async () => (await jobOf('failing'))?.failures === 1, 'it failed');
+    expect(await jobOf('failing')).toMatchObject({
+      ...{ error: 'No luck.', isRunning: false, lastSucceededAt: null, requestedBy: 'platform-1' },
+      lastRun: { outcome: 'FAILED' },
+    });
     const open = `select 1 from scheduled_job_requests where name = 'dying' and queued_at is null`;
     await until(async () => (await app.db.query(open)).length === 0, 'the wish was heard');
     await schedules.takeOver();
@@ -140,44 +122,41 @@ test('a run that dies with its process is taken over, and not before that: never
     );
     await app.db.query('update payments_pgboss.queue set monitor_on = null, monitor_claim_on = null');
     await schedules.takeOver();
-    await until(async () => (await hurry('dying')).length > 0, 'its death was noticed');
-    await until(() => runs === 1, 'the run was taken over');
-    await until(async () => (await jobOf('dying'))?.lastSucceededAt, 'it succeeded');
+    for (const name of ['dying', 'failing']) {
+      await until(async () => (await hurry(name)).length > 0, 'it waits to be made again');
+    }
+    for (const name of ['dying', 'failing']) {
+      await until(async () => (await jobOf(name))?.lastSucceededAt, 'it succeeded');
+      expect(await jobOf(name)).toMatchObject({ failures: 0, error: null, lastRun: { outcome: 'SUCCEEDED' } });
+    }
+    expect([runs, tries]).toEqual([1, 2]);
+    await until(
+      async () => /scheduled_job_failures\{job="failing"\} 0/.test(await metrics.metrics()),
+      'it is measured',
+    );
+    expect(await metrics.metrics()).toMatch(/scheduled_job_last_success_seconds\{job="failing"\} \d/);
   } finally {
     child.kill('SIGKILL');
   }
 });
 
-test('a process that stops has its runs come to an end, and leaves the rest to others', async () => {
-  let began = false;
-  const schedules = start({
-    name: 'patient',
-    run: async ({ signal }) => {
-      began = true;
-      await new Promise<void>((resolve) => void signal.addEventListener('abort', () => resolve()));
-    },
-  });
-  await ask('patient');
-  await until(() => began, 'it runs');
-  expect(await jobOf('patient')).toMatchObject({ isRunning: true, lastRun: { endedAt: null, outcome: null } });
-  await schedules.stop();
-  expect(await jobOf('patient')).toMatchObject({ isRunning: false, failures: 0, lastRun: { outcome: 'INTERRUPTED' } });
-  expect(await hurry('patient')).toHaveLength(1);
-
-  const elsewhere = start({ name: 'patient', run: () => Promise.resolve() });
-  await until(async () => (await jobOf('patient'))?.lastSucceededAt, 'another process made the run');
-  await elsewhere.stop();
-});
-
-test('a process that stopped has nothing left that would keep it', async () => {
-  const child = aProcess('stopping');
+test('a process that stops has its runs come to an end, leaves the rest to others, and keeps nothing', async () => {
+  const child = aProcess('patient');
   try {
-    await isKnown('stopping');
+    const running = once(child.stdout, 'data');
+    await ask('patient');
+    await running;
+    expect(await jobOf('patient')).toMatchObject({ isRunning: true, lastRun: { endedAt: null, outcome: null } });
     child.kill('SIGTERM');
+    // By itself: nothing is left that would keep it.
     expect(await once(child, 'exit')).toEqual([0, null]);
   } finally {
     child.kill('SIGKILL');
   }
+  expect(await jobOf('patient')).toMatchObject({ isRunning: false, failures: 0, lastRun: { outcome: 'INTERRUPTED' } });
+  expect(await hurry('patient')).toHaveLength(1);
+  start({ name: 'patient', run: () => Promise.resolve() });
+  await until(async () => (await jobOf('patient'))?.lastSucceededAt, 'another process made the run');
 });
 
 test('a process that stops before it began has nothing to stop', async () => {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 
@@ -16,13 +16,16 @@ export interface Receiver {
   readonly told: Told[];
   /** Those of one type. */
   of(type: string): Told[];
-  /** How the next requests are answered; the last goes for all that follow. `hang` never does. */
+  /** How the next requests are answered; the last goes for all that follow. `hang`: not before they are released. */
   answer(...answers: (number | 'hang' | 'flood')[]): void;
+  /** Answers those that hang. */
+  release(status: number): void;
   stop(): Promise<void>;
 }
 
 export async function startReceiver(): Promise<Receiver> {
   const told: Told[] = [];
+  const hanging: ServerResponse[] = [];
   let answers: (number | 'hang' | 'flood')[] = [200];
   const server = createServer((request, response) => {
     let body = '';
@@ -30,7 +33,7 @@ export async function startReceiver(): Promise<Receiver> {
     request.on('end', () => {
       told.push({ headers: request.headers, body, event: JSON.parse(body) as Told['event'] });
       const answer = answers.length > 1 ? answers.shift()! : answers[0]!;
-      if (answer === 'hang') return;
+      if (answer === 'hang') return void hanging.push(response);
       if (answer === 'flood') {
         response.writeHead(200);
         const more = () => response.write('x'.repeat(65_536), () => void (response.destroyed || setImmediate(more)));
@@ -45,6 +48,7 @@ export async function startReceiver(): Promise<Receiver> {
     told,
     of: (type) => told.filter(({ event }) => event.type === type),
     answer: (...next) => void (answers = next),
+    release: (status) => hanging.splice(0).forEach((response) => response.writeHead(status).end()),
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => void server.close(resolve));

@@ -8,9 +8,10 @@ import { AddressGuard } from '../../src/features/webhook-endpoints/endpoint-addr
 import { DeliveryRetention } from '../../src/features/webhook-endpoints/delivery-retention.js';
 import { EndpointSecrets } from '../../src/features/webhook-endpoints/endpoint-secret.js';
 import { WebhookSender, type WebhookSenderSettings } from '../../src/features/webhook-endpoints/webhook-sender.js';
+import { webhookTypes } from '../../src/features/webhook-endpoints/webhook-type.js';
 import { systemClock } from '../../src/shared/clock.js';
-import { type Uuid } from '../../src/shared/uuid.js';
-import { aCustomer, anInvoice, aTenant, insertRow, type Row } from '../support/factories.js';
+import { newUuid, type Uuid } from '../../src/shared/uuid.js';
+import { aCustomer, anInvoice, aStripeConfig, aTenant, insertRow, type Row } from '../support/factories.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
 import { silent } from '../webhooks/stage.js';
@@ -180,6 +181,90 @@ test('a state that is left again in the same transaction, or undone, is not told
   expect(more).toEqual([]);
 });
 
+test('each thing that happens is told under its name, with ids and amounts, when it happens and not again', async () => {
+  const endpoint = await anEndpoint(undefined, { types: [...webhookTypes] });
+  const { tenantId } = endpoint;
+  await aStripeConfig(app.db, { tenantId });
+  const { id: customerId } = await aCustomer(app.db, { tenantId });
+  const { id: invoiceId } = await anInvoice(app.db, { tenantId, customerId });
+  const run = (sql: string, ...values: unknown[]) => asTenant(tenantId, sql, values);
+  /** Does something twice: the second time nothing happens. */
+  const happens = async (sql: string, ...values: unknown[]) => {
+    for (let i = 0; i < 2; i += 1) await run(sql, ...values);
+  };
+  const payment = newUuid();
+  await run(
+    `insert into payments (tenant_id, livemode, id, stripe_account_id, amount, currency) values (?, false, ?, 'acct_1', 1000, 'usd')`,
+    ...[tenantId, payment],
+  );
+  await happens(`update payments set status = 'FAILED', failure_code = 'card_declined' where id = ?`, payment);
+  await happens(
+    `update payments set status = 'SUCCEEDED', amount_received = 1000, failure_code = null where id = ?`,
+    payment,
+  );
+  await happens(`update payments set amount_refunded = 400 where id = ?`, payment);
+  await happens(`update payments set amount_refunded = 1000 where id = ?`, payment);
+  await happens(`update invoices set payment_status = 'PAID', amount_paid = total where id = ?`, invoiceId);
+  await happens(
+    `insert into stripe_subscriptions (tenant_id, livemode, customer_id, stripe_account_id, stripe_subscription_id, status, unit_amount, currency,
+       billing_interval) values (?, false, ?, 'acct_1', 'sub_1', 'ACTIVE', 500, 'usd', 'MONTH') on conflict do nothing`,
+    ...[tenantId, customerId],
+  );
+  await happens('update stripe_subscriptions set quantity = 3');
+  await happens(`update stripe_subscriptions set metadata = '{"note": 1}'`);
+  await happens(`update stripe_subscriptions set status = 'CANCELED', ended_at = '2026-11-01'`);
+  await happens(
+    `insert into disputes (tenant_id, livemode, payment_id, stripe_account_id, stripe_dispute_id, stripe_charge_id, amount, currency, status, reason,
+       is_inquiry, charge_refundable, stripe_created_at)
+     values (?, false, ?, 'acct_1', 'dp_1', 'ch_1', 1000, 'usd', 'NEEDS_RESPONSE', 'fraudulent', false, false, now()) on conflict do nothing`,
+    ...[tenantId, payment],
+  );
+  await happens(`update disputes set status = 'LOST', closed_at = '2026-11-02'`);
+  await happens(
+    `insert into payouts (tenant_id, livemode, stripe_account_id, stripe_payout_id, amount, currency, status, method, automatic, reconciliation,
+       arrival_date, stripe_created_at)
+     values (?, false, 'acct_1', 'po_1', 9000, 'usd', 'IN_TRANSIT', 'standard', true, 'completed', now(), now()) on conflict do nothing`,
+    tenantId,
+  );
+  await happens(`update payouts set status = 'PAID'`);
+  // Banks send money back.
+  await happens(`update payouts set status = 'FAILED', failure_code = 'account_closed'`);
+  await happens('update stripe_config set payouts_enabled = false');
+
+  const all = (await deliveries(endpoint)).toReversed();
+  expect(all.map(({ type }) => type)).toEqual([
+    ...[
+      'payment.failed',
+      'payment.succeeded',
+      'payment.refunded',
+      'payment.refunded',
+      'invoice.paid',
+      'subscription.created',
+    ],
+    ...[
+      'subscription.updated',
+      'subscription.canceled',
+      'dispute.created',
+      'dispute.closed',
+      'payout.paid',
+      'payout.failed',
+    ],
+    'account.updated',
+  ]);
+  expect(new Set(all.map(({ type }) => type))).toEqual(new Set(webhookTypes));
+  const data = (type: string) => all.find((one) => one.type === type)!.data;
+  expect(data('payment.refunded')).toMatchObject({ id: payment, refunded: { amount: 400, currency: 'usd' } });
+  expect(data('invoice.paid')).toMatchObject({ id: invoiceId, customerId, paymentStatus: 'PAID' });
+  expect(data('subscription.updated')).toMatchObject({ quantity: 3, unitAmount: { amount: 500, currency: 'usd' } });
+  expect(data('subscription.canceled')).toMatchObject({ endedAt: '2026-11-01T00:00:00.000Z' });
+  expect(data('dispute.closed')).toMatchObject({
+    paymentId: payment,
+    status: 'LOST',
+    closedAt: '2026-11-02T00:00:00.000Z',
+  });
+  expect(data('payout.paid')).toMatchObject({ amount: { amount: 9000, currency: 'usd' }, stripePayoutId: 'po_1' });
+});
+
 test('what somebody else writes into the tables tells nothing', async () => {
   const endpoint = await anEndpoint();
   await aPayment(endpoint.tenantId, { status: 'SUCCEEDED', amount_received: 1_000 });
@@ -282,13 +367,13 @@ test('a slow endpoint keeps nobody else waiting, and is not asked for more than 
   const other = await anEndpoint();
   receiver.answer('hang');
   for (let i = 0; i < 6; i += 1) await ping(slow);
-  const sending = sender({ timeoutMs: 800 });
-  const done = sending.sendDue();
+  const done = sender().sendDue();
   await until(() => receiver.told.length === 4, 'four requests hang');
   receiver.answer(200);
   await ping(other);
   await sender().sendDue();
   expect((await deliveries(other))[0]).toMatchObject({ state: 'DELIVERED' });
+  receiver.release(500);
   await done;
   const states = (await deliveries(slow)).map(({ state }) => state as string).toSorted();
   expect(states).toEqual(['DELIVERED', 'DELIVERED', 'PENDING', 'PENDING', 'PENDING', 'PENDING']);
@@ -316,10 +401,11 @@ test('who lost a delivery to somebody else writes nothing about it', async () =>
   const endpoint = await anEndpoint();
   await ping(endpoint);
   receiver.answer('hang', 200);
-  const sending = sender({ timeoutMs: 600 }).sendDue();
+  const sending = sender().sendDue();
   await until(() => receiver.told.length === 1, 'one request hangs');
   await app.db.query(`update webhook_deliveries set lease_until = now() - interval '1 second'`);
   await sender().sendDue();
+  receiver.release(500);
   await sending;
   expect((await deliveries(endpoint))[0]).toMatchObject({ state: 'DELIVERED', error: null });
 });

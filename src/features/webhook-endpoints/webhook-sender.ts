@@ -214,7 +214,7 @@ export class WebhookSender {
     return db.transaction(async (em) => {
       // The endpoint before the delivery, as everybody does who locks both; and only where something is to be remembered of it.
       const [endpoint] = await em.execute<EndpointRow[]>(
-        `select id, status, failing_since from webhook_endpoints where id = ? and (? or failing_since is not null) for update`,
+        `select id, status, failing_since from webhook_endpoints where id = ? and (? or failing_since is not null) for no key update`,
         [endpointId, error !== null],
       );
       const delivery = await em.findOne(WebhookDelivery, { id, leaseToken: token });
