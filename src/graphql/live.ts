@@ -20,6 +20,7 @@ import { AppError, badInput } from '../shared/errors.js';
 import { type Viewer } from '../shared/viewer.js';
 import { type Authenticator } from './auth.js';
 import { limitRules, maxTokens } from './limits.js';
+import { type PersistedDocuments } from './persisted-documents.js';
 import { RateLimit } from './rate-limit.js';
 
 export interface LiveSettings {
@@ -27,6 +28,7 @@ export interface LiveSettings {
   readonly authenticator: Authenticator;
   readonly contextOf: (viewer: Viewer, connection: LiveConnection) => object;
   readonly introspection: boolean;
+  readonly documents: PersistedDocuments | null;
   /** Of a client, for counting how often it connects. */
   readonly addressOf: (request: IncomingMessage) => string;
   readonly format: (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
@@ -128,7 +130,7 @@ export class LiveEndpoint {
   }
 
   /** The same limits as over HTTP, and subscriptions only. */
-  private check(context: LiveContext, { query, operationName, variables }: SubscribePayload) {
+  private check(context: LiveContext, payload: SubscribePayload) {
     const { schema, contextOf, introspection } = this.settings;
     const { socket, viewer } = context.extra;
     // The one that asks is counted already.
@@ -137,6 +139,7 @@ export class LiveEndpoint {
         new AppError('RATE_LIMITED', `A connection carries at most ${subscriptionsPerConnection} subscriptions.`),
       ];
     try {
+      const { query, operationName, variables } = this.documentOf(payload);
       const document = parse(query, { maxTokens });
       const errors = validate(schema, document, this.rules);
       if (errors.length) return errors.map((error) => refusal(error, introspection));
@@ -148,6 +151,14 @@ export class LiveEndpoint {
       if (error instanceof GraphQLError) return [error];
       throw error;
     }
+  }
+
+  /** The protocol wants a text; where a document is named by its id, it is empty. @throws AppError BAD_USER_INPUT */
+  private documentOf(payload: SubscribePayload): SubscribePayload {
+    const { documents } = this.settings;
+    if (!documents) return payload;
+    const { query, ...rest } = payload;
+    return documents.resolve(query === '' ? rest : payload) as SubscribePayload;
   }
 
   private format(errors: readonly (GraphQLError | GraphQLFormattedError)[]): GraphQLFormattedError[] {

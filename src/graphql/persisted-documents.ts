@@ -8,7 +8,12 @@ const manifest = z.object({
   format: z.literal('apollo-persisted-query-manifest'),
   version: z.literal(1),
   operations: z.array(
-    z.object({ id: z.string().min(1), name: z.string(), type: z.enum(['query', 'mutation']), body: z.string() }),
+    z.object({
+      id: z.string().min(1),
+      name: z.string(),
+      type: z.enum(['query', 'mutation', 'subscription']),
+      body: z.string(),
+    }),
   ),
 });
 

@@ -84,7 +84,7 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
   const addressIn = clientAddress(settings.trustProxy);
   const addressOf = (request: IncomingMessage) => ipKeyGenerator(addressIn(request));
   const live = new LiveEndpoint({
-    ...{ schema, authenticator, introspection, addressOf, format },
+    ...{ schema, authenticator, introspection, documents, addressOf, format },
     contextOf: (viewer, connection) => new RequestContext(parts, viewer, connection),
     clock: parts.clock,
   });

@@ -2,13 +2,18 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { aTenant } from '../support/factories.js';
+import { aLiveClient, toldOf } from '../live/support.js';
+import { aStripeConfig, aTenant } from '../support/factories.js';
 import { aToken } from '../support/tokens.js';
+import { until } from '../support/until.js';
 import { type Stage, startStage } from './stage.js';
 
 const known = 'query Who($yes: Boolean!) { viewer { subject role @include(if: $yes) } }';
 const id = createHash('sha256').update(known).digest('hex');
 const operation = { id, name: 'Who', type: 'query', body: known };
+const followed = 'subscription Account { stripeConfigUpdated { chargesEnabled } }';
+const followedId = createHash('sha256').update(followed).digest('hex');
+const subscription = { id: followedId, name: 'Account', type: 'subscription', body: followed };
 const manifestOf = (operations: object[], rest = {}) =>
   JSON.stringify({ format: 'apollo-persisted-query-manifest', version: 1, operations, ...rest });
 
@@ -21,7 +26,7 @@ let authorization: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'manifest-'));
   path = join(directory, 'manifest.json');
-  await writeFile(path, manifestOf([operation]));
+  await writeFile(path, manifestOf([operation, subscription]));
   open = await startStage({ PERSISTED_DOCUMENTS: path });
   strict = await startStage({ PERSISTED_DOCUMENTS: path, PERSISTED_ONLY: 'true' }, open.db);
   authorization = `Bearer ${await aToken({ tenantId: (await aTenant(open.db)).id })}`;
@@ -62,6 +67,24 @@ test('in strict mode any other document is refused, whatever id it comes with', 
     expect(await send(strict, body)).toMatchObject(refusal('query'));
   }
   expect(await send(strict, { query: known, variables: { yes: true } })).toEqual(answer);
+});
+
+test('what is followed over WebSocket is held against the list, too', async () => {
+  const { tenantId } = await aStripeConfig(open.db);
+  const client = aLiveClient(strict, await aToken({ tenantId }));
+  const byText = client.follow(followed);
+  const named = client.follow('', {}, byId(followedId).extensions);
+  expect(await toldOf(byText, 1)).toMatchObject([{ chargesEnabled: true }]);
+  expect(await toldOf(named, 1)).toMatchObject([{ chargesEnabled: true }]);
+  for (const refused of [
+    client.follow('subscription { stripeConfigUpdated { id } }'),
+    client.follow('subscription { stripeConfigUpdated { id } }', {}, byId(followedId).extensions),
+    client.follow('', {}, byId('0'.repeat(64)).extensions),
+  ]) {
+    await until(() => refused.errors.length > 0, 'it is refused');
+    expect(refused).toMatchObject({ told: [], errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+  }
+  await client.dispose();
 });
 
 test('nobody can add to the list', async () => {

@@ -16,7 +16,7 @@ export interface LiveClient {
   readonly closes: { readonly code: number; readonly reason: string }[];
   /** The sockets that were opened, the newest last. */
   readonly sockets: WebSocket[];
-  follow(query: string, variables?: Record<string, unknown>): Following;
+  follow(query: string, variables?: Record<string, unknown>, extensions?: Record<string, unknown>): Following;
   dispose(): Promise<void>;
 }
 
@@ -41,10 +41,10 @@ export function aLiveClient(app: Pick<TestApp, 'url'>, token: string | (() => st
   return {
     closes,
     sockets,
-    follow(query, variables = {}) {
+    follow(query, variables = {}, extensions = {}) {
       const following = { told: [] as Following['told'], errors: [] as Following['errors'] };
       const stop = client.subscribe<Record<string, Record<string, unknown>>>(
-        { query, variables },
+        { query, variables, extensions },
         {
           next: ({ data, errors }) => {
             if (data) following.told.push(...Object.values(data));
