@@ -60,7 +60,9 @@ export function graphqlHandler<Context extends object>(settings: HttpSettings<Co
     if (body.kind !== 'complete') throw new Error('An answer in pieces was not asked for.');
     for (const [name, value] of answered) response.setHeader(name, value);
     response.statusCode = status ?? 200;
-    response.end(body.string);
+    // As many bytes as characters: nothing in it has to be encoded.
+    const isAscii = answered.get('content-length') === `${body.string.length}`;
+    response.end(body.string, isAscii ? 'latin1' : 'utf8');
   };
 
   /** Tells the client of an error outside of GraphQL's own execution, in GraphQL's form. */

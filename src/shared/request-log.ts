@@ -14,6 +14,7 @@ export function requestLog(logger: Logger) {
     const given = request.headers['x-request-id'];
     const id = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
     response.setHeader('X-Request-Id', id);
+    if (!lines.isLevelEnabled('info')) return;
     response.once('close', () => {
       const mark = url.indexOf('?');
       const path = (mark < 0 ? url : url.slice(0, mark)).replace(/^\/pay\/[^/]+/, '/pay/…');

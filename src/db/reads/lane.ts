@@ -37,6 +37,8 @@ export class Lane {
   /** Whether `ready` has come true. */
   isReady = false;
   underWay = 0;
+  /** Transactions that leave with the next write. */
+  gathered = 0;
   private readonly client: pg.Client;
   private readonly prepared = new Map<string, Name>();
   private names = 0;
@@ -133,9 +135,11 @@ export class Lane {
       setImmediate(() => {
         const { stream } = connection;
         this.stream = stream;
+        this.gathered = 0;
         if (stream.writable) stream.write(gathering.take());
       });
     }
+    this.gathered += 1;
     return gathering;
   }
 
