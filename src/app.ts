@@ -32,6 +32,7 @@ import { createLogger, type Logger } from './shared/logger.js';
 import { metrics } from './shared/metrics.js';
 import { requestLog } from './shared/request-log.js';
 import { StripeService } from './stripe/stripe.service.js';
+import { AtHand } from './webhooks/at-hand.js';
 import { EventHealth } from './webhooks/event-health.js';
 import { handlers } from './webhooks/handlers.js';
 import { Processor } from './webhooks/processor.js';
@@ -92,6 +93,8 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     clock,
     logger,
   };
+  const servesHttp = config.processRole !== 'worker';
+  const works = config.processRole !== 'api';
   const webhooks: WebhookSettings = {
     database,
     stripe,
@@ -99,12 +102,10 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
     secrets: webhookSecrets,
     url: databaseUrl,
     ...(listenUrl && { listenUrl }),
+    ...(servesHttp && works && { atHand: new AtHand() }),
     clock,
     logger,
   };
-
-  const servesHttp = config.processRole !== 'worker';
-  const works = config.processRole !== 'api';
   const receiver = servesHttp ? createWebhookReceiver(webhooks, clientAddress(config.trustProxy)) : null;
   const authenticator = new Authenticator(config.auth, clock);
   const graphql = servesHttp

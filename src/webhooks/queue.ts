@@ -4,6 +4,7 @@ import { type ManyTenantsTransaction } from '../db/many-tenants.js';
 import { type Logger } from '../shared/logger.js';
 import { newUuid, type Uuid } from '../shared/uuid.js';
 import { type AccountId, type EventId, type StripeEvent, type ThinNotification } from '../stripe/types.js';
+import { type AtHand } from './at-hand.js';
 import { literal, milliseconds, queueChannel, uuidArray } from './sql.js';
 
 /** An event that a worker holds, and holds its object by. */
@@ -43,6 +44,7 @@ export interface QueueSettings {
   readonly livemode: boolean;
   /** Milliseconds that a claim lasts without being renewed. All times are PostgreSQL's: the workers' clocks need not agree. */
   readonly leaseMs: number;
+  readonly atHand?: AtHand;
   readonly logger: Logger;
 }
 
@@ -74,7 +76,7 @@ export class Queue {
    */
   async claim(limit: number): Promise<Lease> {
     const token = newUuid();
-    const rows = await this.run<ClaimedRow>(
+    const rows = await this.run<Omit<ClaimedRow, 'payload'>>(
       `select pg_advisory_xact_lock(${claimLock});
 with due as (
   select q.event_id from stripe_webhook_queue q
@@ -90,14 +92,38 @@ with due as (
   from due where q.event_id = due.event_id
   returning q.*
 )
-select e.id, e.stripe_created_at, e.received_at, e.stripe_event_id, e.type, e.payload, e.attempts,
+select e.id, e.stripe_created_at, e.received_at, e.stripe_event_id, e.type, e.attempts,
   q.object_key, q.livemode, q.stripe_account_id, q.crashes, a.tenant_id
 from leased q
 join stripe_webhook_events e on e.id = q.event_id and e.stripe_created_at = q.stripe_created_at
 left join stripe_accounts a on a.stripe_account_id = q.stripe_account_id and a.livemode = q.livemode
 order by e.stripe_created_at, e.id`,
     );
-    return { token, events: rows.map(claimedOf) };
+    return { token, events: await this.withPayloads(rows) };
+  }
+
+  /** Reads what is not at hand: outside of the claim, during which nobody else can claim. */
+  private async withPayloads(rows: readonly Omit<ClaimedRow, 'payload'>[]): Promise<Claimed[]> {
+    const { atHand } = this.settings;
+    const payloads = new Map<Uuid, Claimed['payload']>();
+    const absent: Uuid[] = [];
+    for (const { id, stripe_event_id: eventId } of rows) {
+      const event = atHand?.take(eventId);
+      if (event) payloads.set(id, event);
+      else absent.push(id);
+    }
+    if (absent.length > 0) {
+      const stored = await this.run<Pick<ClaimedRow, 'id' | 'payload'>>(
+        `select e.id, e.payload from stripe_webhook_queue q join stripe_webhook_events e on e.id = q.event_id and e.stripe_created_at = q.stripe_created_at
+where q.event_id = any(${uuidArray(absent)})`,
+      );
+      for (const { id, payload } of stored) payloads.set(id, payload);
+    }
+    // One that is not there any more was settled by somebody else, or its month was dropped.
+    return rows.flatMap((row) => {
+      const payload = payloads.get(row.id);
+      return payload ? [claimedOf({ ...row, payload })] : [];
+    });
   }
 
   /** Holds the lease for another term. @returns those of the events that are still held */

@@ -4,6 +4,7 @@ import { type Logger } from '../shared/logger.js';
 import { readJsonBytes, UnreadableBody } from '../shared/body.js';
 import { eventsRefused } from '../shared/metrics.js';
 import { verifyWebhook, WebhookSignatureError, type WebhookSecrets } from '../stripe/webhook-signature.js';
+import { type AtHand } from './at-hand.js';
 import { deliveryOf } from './delivery.js';
 import { FailureLimit } from './failure-limit.js';
 import { type HandlerIndex } from './handler-index.js';
@@ -20,6 +21,7 @@ export interface WebhookRouteSettings {
   readonly livemode: boolean;
   /** Whom failures are counted by. */
   readonly addressOf: (request: IncomingMessage) => string;
+  readonly atHand?: AtHand;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -35,7 +37,7 @@ export interface WebhookRoute {
  * again; 401 to what Stripe did not sign; 503 when it could not be stored, so that Stripe delivers it again.
  */
 export function webhookRoute(settings: WebhookRouteSettings): WebhookRoute {
-  const { inbox, handlers, secrets, livemode, addressOf, clock, logger } = settings;
+  const { inbox, handlers, secrets, livemode, addressOf, atHand, clock, logger } = settings;
   const failures = new FailureLimit(clock);
 
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number, reason: string) => {
@@ -56,6 +58,9 @@ export function webhookRoute(settings: WebhookRouteSettings): WebhookRoute {
     const verified = verifyWebhook(body, typeof signature === 'string' ? signature : undefined, secrets, clock.now());
     const delivery = deliveryOf(verified, handlers, livemode);
     if (!delivery) return refuse(request, response, 400, 'not-an-event');
+    // Before it is stored: it may be claimed before this process hears that it is.
+    if (delivery.status === 'RECEIVED')
+      atHand?.keep(delivery.stripeEventId, verified.kind === 'SNAPSHOT' ? verified.event : verified.notification);
     await inbox.store(delivery);
     answer(response, 200, received);
   };

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type WebhookSecrets } from '../stripe/webhook-signature.js';
+import { type AtHand } from './at-hand.js';
 import { EventHealth } from './event-health.js';
 import { type HandlerIndex } from './handler-index.js';
 import { Inbox } from './inbox.js';
@@ -23,6 +24,8 @@ export interface WebhookSettings {
   readonly listenUrl?: string;
   /** Milliseconds between two looks at an account's list of events at Stripe: 15 minutes. */
   readonly sweepMs?: number;
+  /** Where one process both receives and works. */
+  readonly atHand?: AtHand;
   readonly clock?: Clock;
   readonly logger: Logger;
   /** For tests: shorter leases and pauses. */
@@ -47,9 +50,13 @@ export function createWebhookReceiver(
   settings: WebhookSettings,
   addressOf: (request: IncomingMessage) => string,
 ): WebhookReceiver {
-  const { url, handlers, secrets, clock = systemClock, logger, database } = settings;
+  const { url, handlers, secrets, atHand, clock = systemClock, logger, database } = settings;
+  const { livemode } = database;
   const inbox = new Inbox({ url, logger });
-  const route = webhookRoute({ inbox, handlers, secrets, livemode: database.livemode, addressOf, clock, logger });
+  const route = webhookRoute({
+    ...{ inbox, handlers, secrets, livemode, addressOf, clock, logger },
+    ...(atHand && { atHand }),
+  });
   return { ...route, stop: () => inbox.close() };
 }
 

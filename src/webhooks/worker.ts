@@ -7,6 +7,7 @@ import { type Logger } from '../shared/logger.js';
 import * as metrics from '../shared/metrics.js';
 import { type Uuid } from '../shared/uuid.js';
 import { type StripeService } from '../stripe/stripe.service.js';
+import { type AtHand } from './at-hand.js';
 import { Crowd, type Leftover } from './crowd.js';
 import { Gate } from './gate.js';
 import { type HandlerIndex } from './handler-index.js';
@@ -25,6 +26,8 @@ export interface WorkerSettings {
   readonly url: string;
   /** The same past any pooler, for LISTEN: `url` unless given. */
   readonly listenUrl?: string;
+  /** Where the process also receives. */
+  readonly atHand?: AtHand;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Events claimed together: 500. */
@@ -70,7 +73,8 @@ export class Worker {
 
   constructor(private readonly settings: WorkerSettings) {
     const { database, handlers, stripe, url, listenUrl = url, leaseMs = 10_000, logger } = settings;
-    this.queue = new Queue({ url, livemode: database.livemode, leaseMs, logger });
+    const { atHand } = settings;
+    this.queue = new Queue({ url, livemode: database.livemode, leaseMs, logger, ...(atHand && { atHand }) });
     this.manyTenants = new ManyTenants({
       url,
       livemode: database.livemode,

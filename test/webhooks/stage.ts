@@ -10,6 +10,7 @@ import { clientAddress } from '../../src/shared/client-address.js';
 import { systemClock, type Clock } from '../../src/shared/clock.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { StripeService } from '../../src/stripe/stripe.service.js';
+import { AtHand } from '../../src/webhooks/at-hand.js';
 import { HandlerIndex } from '../../src/webhooks/handler-index.js';
 import { Inbox, type InboxSettings } from '../../src/webhooks/inbox.js';
 import { webhookRoute } from '../../src/webhooks/route.js';
@@ -38,6 +39,8 @@ export interface Stage {
   aWorker(overrides?: Partial<WorkerSettings>): Worker;
   /** What is stored of an event. */
   stored(eventId: string): Promise<{ status: string; attempts: number; last_error: string | null } | undefined>;
+  /** What the route has taken in, for a worker of the same process. */
+  readonly atHand: AtHand;
   /** The keys that handlers noted, in order, once per application. */
   notes(): Promise<string[]>;
   close(): Promise<void>;
@@ -67,7 +70,8 @@ export async function aStage({
   const handlers = new HandlerIndex(table);
   const inbox = new Inbox({ url: (await via?.(db.url)) ?? db.url, logger: silent, ...settings });
   const addressOf = clientAddress(false);
-  const route = webhookRoute({ inbox, handlers, secrets, livemode: false, addressOf, clock, logger: silent });
+  const atHand = new AtHand();
+  const route = webhookRoute({ inbox, handlers, secrets, livemode: false, addressOf, atHand, clock, logger: silent });
   const server = createServer((request, response) => {
     if (route.takes(request)) route.handle(request, response);
     else response.writeHead(404).end();
@@ -83,6 +87,7 @@ export async function aStage({
     url,
     handlers,
     inbox,
+    atHand,
     async aTenant(account = `acct_${randomBytes(8).toString('hex')}`) {
       const id = randomUUID() as Uuid;
       await db.query('insert into tenants (id, name) values ($1, $2)', [id, 'Tenant']);

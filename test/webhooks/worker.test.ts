@@ -1,6 +1,7 @@
 import { type EventHandler, type EventHandlers } from '../../src/jobs/events.js';
 import { AppError } from '../../src/shared/errors.js';
 import { StripeFailure } from '../../src/stripe/stripe-errors.js';
+import { AtHand } from '../../src/webhooks/at-hand.js';
 import { HandlerIndex } from '../../src/webhooks/handler-index.js';
 import { until } from '../support/until.js';
 import { aStage, aThinEvent, anEvent, know, note, noting, type Stage } from './stage.js';
@@ -30,6 +31,49 @@ test('an event is processed once, soon after it was stored', async () => {
   await queueIsEmpty();
   expect(await stage.notes()).toEqual([event.id]);
   expect(await stage.stored(event.id)).toEqual({ status: 'PROCESSED', attempts: 1, last_error: null });
+});
+
+test('what the same process took in is not read back, but from the second try on', async () => {
+  const seen: string[] = [];
+  await open({
+    'payment_intent.succeeded': {
+      apply(_em, { api_version: version }: { api_version: string }) {
+        seen.push(version);
+        if (version === 'as delivered') throw new Error('not yet');
+        return Promise.resolve('done');
+      },
+    } as EventHandler<never>,
+  });
+  const { account } = await stage.aTenant();
+  const event = { ...anEvent({ account }), api_version: 'as delivered' };
+  await stage.deliver(event);
+  await stage.db.query(`update stripe_webhook_events set payload = payload || '{"api_version": "as stored"}'`);
+  stage.aWorker({ atHand: stage.atHand });
+  await isStatus(event.id, 'PROCESSED');
+  expect(new Set(seen)).toEqual(new Set(['as delivered', 'as stored']));
+  expect(seen.at(-1)).toBe('as stored');
+});
+
+test('an event that is forgotten again is read', async () => {
+  const seen: string[] = [];
+  await open({
+    'payment_intent.succeeded': {
+      apply(_em, { id }: { id: string }) {
+        seen.push(id);
+        return Promise.resolve('done');
+      },
+    } as EventHandler<never>,
+  });
+  const { account } = await stage.aTenant();
+  const few = new AtHand(1);
+  const events = [anEvent({ account }), anEvent({ account }), anEvent({ account })];
+  for (const event of events) few.keep(event.id as never, event as never);
+  expect(events.map(({ id }) => few.take(id as never) !== undefined)).toEqual([false, false, true]);
+  for (const event of events) await stage.deliver(event);
+  few.keep(events[1]!.id as never, events[1] as never);
+  stage.aWorker({ atHand: few });
+  for (const { id } of events) await isStatus(id, 'PROCESSED');
+  expect(seen.sort()).toEqual(events.map(({ id }) => id).sort());
 });
 
 test('two features that want one event both get it, in order', async () => {
