@@ -307,11 +307,19 @@ test('what does not arrive is sent again, later each time, under the same id; an
 });
 
 test('an endpoint to which nothing arrives for days is switched off, and so is one that says it is gone', async () => {
+  const withMail = new Database(database.orm, false, true);
   for (const [status, reason] of [
     [500, 'Nothing arrived there for five days.'],
     [410, 'It answered 410: it is gone.'],
   ] as const) {
-    const endpoint = await anEndpoint();
+    const endpoint = await anEndpoint(undefined, { url: `${receiver.url}?token=secret` });
+    const { tenantId } = endpoint;
+    await insertRow(app.db, 'users', {
+      tenant_id: tenantId,
+      email: 'admin@psa.example',
+      name: 'An Admin',
+      role: 'admin',
+    });
     await ping(endpoint);
     await ping(endpoint);
     receiver.answer(status);
@@ -320,7 +328,7 @@ test('an endpoint to which nothing arrives for days is switched off, and so is o
         endpoint.id,
       ]);
     }
-    await sender().sendDue();
+    await sender({ database: withMail }).sendDue();
     expect(await endpointOf(endpoint)).toMatchObject({ status: 'DISABLED', disabledReason: reason });
     expect((await deliveries(endpoint)).map(({ state }) => state)).toEqual(['FAILED', 'FAILED']);
     const audit = await app.db.query(
@@ -328,6 +336,10 @@ test('an endpoint to which nothing arrives for days is switched off, and so is o
       [endpoint.id],
     );
     expect(audit).toEqual([{ actor: 'webhooks' }]);
+    const mails = await app.db.query<Row>('select template, recipient, data from mails where tenant_id = $1', [
+      tenantId,
+    ]);
+    expect(mails).toMatchObject([{ template: 'webhook-endpoint-disabled', data: { url: receiver.url, reason } }]);
     const ask = app.graphql(
       `mutation ($input: WebhookEndpointInput!) { pingWebhookEndpoint(input: $input) { webhookDelivery { id } } }`,
       { input: { id: endpoint.id } },

@@ -14,3 +14,8 @@ drop function if exists psa_payments_tell_account(), psa_payments_tell_payout(),
   psa_payments_tell(uuid, boolean, text, text, jsonb), psa_payments_told(uuid, boolean);
 drop view if exists active_webhook_endpoints;
 drop table if exists webhook_deliveries, webhook_endpoints;
+alter table mail_settings no force row level security;
+update mail_settings set muted = array_remove(muted, 'WEBHOOKS') where 'WEBHOOKS' = any (muted);
+alter table mail_settings force row level security;
+alter table mail_settings drop constraint mail_settings_muted_check, add constraint mail_settings_muted_check
+  check (muted <@ array['RECEIPTS', 'RENEWALS', 'CARDS', 'TRIALS', 'ACTIONS', 'DUNNING', 'BALANCE', 'DISPUTES']);

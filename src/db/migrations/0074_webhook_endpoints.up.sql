@@ -89,6 +89,10 @@ create view active_webhook_endpoints with (security_invoker = true) as
   from webhook_endpoints where deleted_at is null;
 grant select on active_webhook_endpoints to app_tenant, app_readonly;
 
+-- A tenant's admins are told by mail when an endpoint was switched off, unless they do not want to be.
+alter table mail_settings drop constraint mail_settings_muted_check, add constraint mail_settings_muted_check
+  check (muted <@ array['RECEIPTS', 'RENEWALS', 'CARDS', 'TRIALS', 'ACTIONS', 'DUNNING', 'BALANCE', 'DISPUTES', 'WEBHOOKS']);
+
 -- From here on: what happened is taken down by the transaction in which it does, whoever makes it. Neither is there without the other, and what
 -- does not change a row, as an event that is processed again, tells nobody anything. A tenant without endpoints pays for one look into an empty index,
 -- and that only when something happened. Rows that others than this server write tell nothing.

@@ -10,6 +10,7 @@ export enum MailTopic {
   DUNNING = 'DUNNING',
   BALANCE = 'BALANCE',
   DISPUTES = 'DISPUTES',
+  WEBHOOKS = 'WEBHOOKS',
 }
 registerEnumType(MailTopic, {
   name: 'MailTopic',
@@ -23,5 +24,6 @@ registerEnumType(MailTopic, {
     DUNNING: { description: 'To the customer: a payment failed and is tried again, or needs another method.' },
     BALANCE: { description: 'To the tenant’s admins: little or less than nothing is left at Stripe.' },
     DISPUTES: { description: 'To the tenant’s admins: a dispute waits for an answer.' },
+    WEBHOOKS: { description: 'To the tenant’s admins: a webhook endpoint was switched off.' },
   },
 });

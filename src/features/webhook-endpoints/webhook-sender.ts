@@ -9,6 +9,7 @@ import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
+import { enqueueAdminMail } from '../mail/outbox.js';
 import { type AddressGuard } from './endpoint-address.js';
 import { type EndpointSecrets } from './endpoint-secret.js';
 import { WebhookDelivery, WebhookDeliveryState } from './webhook-delivery.entity.js';
@@ -54,6 +55,7 @@ interface Tried {
 
 interface EndpointRow {
   readonly id: Uuid;
+  readonly url: string;
   readonly status: WebhookEndpointStatus;
   readonly failing_since: string | Date | null;
 }
@@ -214,7 +216,7 @@ export class WebhookSender {
     return db.transaction(async (em) => {
       // The endpoint before the delivery, as everybody does who locks both; and only where something is to be remembered of it.
       const [endpoint] = await em.execute<EndpointRow[]>(
-        `select id, status, failing_since from webhook_endpoints where id = ? and (? or failing_since is not null) for no key update`,
+        `select id, url, status, failing_since from webhook_endpoints where id = ? and (? or failing_since is not null) for no key update`,
         [endpointId, error !== null],
       );
       const delivery = await em.findOne(WebhookDelivery, { id, leaseToken: token });
@@ -262,6 +264,12 @@ export class WebhookSender {
     this.settings.logger.warn({ endpointId: id, reason }, 'An endpoint of a tenant was switched off');
     const [actor, action, subjectType] = ['webhooks', 'webhook-endpoint.disable', 'webhook-endpoint'];
     audit(em, { actor, action, subjectType, subjectId: id, details: { reason } });
+    await enqueueAdminMail(em, {
+      key: `webhook-endpoint-disabled:${id}:${now.toISOString()}`,
+      template: 'webhook-endpoint-disabled',
+      // Without what may stand in its query: that can be a secret of the receiver's.
+      data: { url: endpoint.url.replace(/\?.*$/s, ''), reason, disabledAt: now.toISOString() },
+    });
   }
 }
 

@@ -7,6 +7,7 @@ import { dunning } from './dunning.js';
 import { receipt } from './receipt.js';
 import { renewalComing } from './renewal-coming.js';
 import { trialEnding } from './trial-ending.js';
+import { webhookEndpointDisabled } from './webhook-endpoint-disabled.js';
 
 /**
  * Every kind of mail there is, by its name, which is kept in the database. To add one: `<name>.mjml` (what stands between header and footer),
@@ -21,6 +22,7 @@ export const mailTemplates = {
   'action-needed': actionNeeded,
   'balance-alert': balanceAlert,
   'dispute-deadline': disputeDeadline,
+  'webhook-endpoint-disabled': webhookEndpointDisabled,
 } satisfies Readonly<Record<string, AnyMailTemplate>>;
 
 export type MailName = keyof typeof mailTemplates;
