@@ -122,6 +122,8 @@ export const control: Resource = {
       }),
       'public',
     ),
+    /** Cheap, unlike the log: for whoever waits until all has arrived. */
+    route('GET', '/_control/undelivered', {}, ({ sandbox }) => sandbox.deliveries.undelivered(), 'public'),
     route(
       'GET',
       '/_control/deliveries/:id',

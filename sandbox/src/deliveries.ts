@@ -80,7 +80,7 @@ export class Deliveries {
     'https:': new HttpsAgent({ keepAlive: true }),
   };
   private stopped = false;
-  private idle: (() => void)[] = [];
+  private readonly held = new Set<Delivery>();
   /** Told when an endpoint took an event: `pending_webhooks` goes down. */
   onSucceeded: (delivery: Delivery) => void = () => undefined;
 
@@ -103,7 +103,7 @@ export class Deliveries {
       };
       this.all.set(delivery.id, delivery);
       if (applies && this.random.chance(faults.drop)) this.finish(delivery, 'dropped');
-      else if (applies && faults.hold) delivery.state = 'held';
+      else if (applies && faults.hold) this.hold(delivery);
       else this.later(delivery, applies ? this.wait() : 0);
     }
   }
@@ -126,6 +126,7 @@ export class Deliveries {
     for (const delivery of held) {
       if (delivery.state !== 'held') continue;
       delivery.state = 'pending';
+      this.held.delete(delivery);
       this.later(delivery, 0);
       released++;
     }
@@ -150,16 +151,10 @@ export class Deliveries {
     );
   }
 
-  /** Resolves when nothing is queued, waiting for a retry or under way; held ones do not count. */
-  async drained(timeoutMs: number): Promise<boolean> {
-    if (this.isIdle()) return true;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), timeoutMs);
-      this.idle.push(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
+  /** How many are queued, under way or waiting for another try, and how many are held back. */
+  undelivered(): { open: number; held: number } {
+    const open = this.sending + this.queue.length + this.timers.size;
+    return { open, held: this.held.size };
   }
 
   /** What has not arrived yet, to be kept over a restart. */
@@ -170,7 +165,10 @@ export class Deliveries {
   load(deliveries: Delivery[]): void {
     for (const delivery of deliveries) {
       this.all.set(delivery.id, delivery);
-      if (delivery.state === 'held') continue;
+      if (delivery.state === 'held') {
+        this.held.add(delivery);
+        continue;
+      }
       delivery.state = 'pending';
       this.later(delivery, 0);
     }
@@ -181,8 +179,8 @@ export class Deliveries {
     this.timers.clear();
     this.queue = [];
     this.all.clear();
+    this.held.clear();
     this.finished.length = 0;
-    this.wakeIdle();
   }
 
   stop(): void {
@@ -190,6 +188,11 @@ export class Deliveries {
     this.clear();
     this.agents['http:'].destroy();
     this.agents['https:'].destroy();
+  }
+
+  private hold(delivery: Delivery): void {
+    delivery.state = 'held';
+    this.held.add(delivery);
   }
 
   private remember(delivery: Delivery): string {
@@ -234,7 +237,6 @@ export class Deliveries {
         void this.attempt(delivery).then(() => {
           this.sending--;
           this.pump();
-          this.wakeIdle();
         });
       }
     }
@@ -299,14 +301,5 @@ export class Deliveries {
     delivery.state = state;
     this.finished.push(delivery.id);
     if (this.finished.length > keptFinished) this.all.delete(this.finished.shift()!);
-  }
-
-  private isIdle(): boolean {
-    return this.sending === 0 && this.queue.length === 0 && this.timers.size === 0;
-  }
-
-  private wakeIdle(): void {
-    if (!this.isIdle()) return;
-    for (const wake of this.idle.splice(0)) wake();
   }
 }

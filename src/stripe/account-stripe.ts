@@ -4,6 +4,7 @@ import * as charges from './charges.js';
 import * as customers from './customers.js';
 import * as events from './events.js';
 import * as intents from './payment-intents.js';
+import * as mandates from './mandates.js';
 import * as methods from './payment-methods.js';
 import * as setups from './setup-intents.js';
 import type * as ids from './types.js';
@@ -103,6 +104,11 @@ export class AccountStripe extends AccountBilling {
   /** {@link methods.retrievePaymentMethod} */
   retrievePaymentMethod(id: ids.PaymentMethodId): Promise<ids.PaymentMethod> {
     return methods.retrievePaymentMethod(this.via, id);
+  }
+
+  /** {@link mandates.retrieveMandate} */
+  retrieveMandate(id: ids.MandateId): Promise<ids.Mandate> {
+    return mandates.retrieveMandate(this.via, id);
   }
 
   /** {@link methods.listPaymentMethods} */

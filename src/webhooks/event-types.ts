@@ -55,6 +55,7 @@ export const eventTypes: Readonly<Record<string, Disposition>> = {
   'payment_method.updated': by('payment-methods'),
   'payment_method.automatically_updated': by('payment-methods'),
   'setup_intent.succeeded': by('payment-methods'),
+  'mandate.updated': by('payment-methods'),
   'customer.deleted': by('payment-methods'),
   'setup_intent.setup_failed': { ignored: 'nothing was saved; the payer’s browser was told' },
 

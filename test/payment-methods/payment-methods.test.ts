@@ -114,6 +114,27 @@ test('an older report of a method changes nothing', async () => {
   expect(await rows()).toMatchObject([{ exp_month: 1, exp_year: 2031 }]);
 });
 
+test("what the card's network knows of a new card is taken over, and no older word undoes it", async () => {
+  await deliver('payment_method.attached', 1, method());
+  const renewed = { brand: 'visa', last4: '1881', exp_month: 3, exp_year: 2034 };
+  await deliver('payment_method.automatically_updated', 3, method({ card: renewed }));
+  await deliver('payment_method.updated', 2, method());
+  expect(await rows()).toMatchObject([{ last4: '1881', exp_month: 3, exp_year: 2034 }]);
+});
+
+test('news of a mandate is put in order; one for a single payment changes nothing', async () => {
+  const mandate = (status: string, more: Facts = {}): Facts => ({
+    ...{ id: 'mandate_1', object: 'mandate', payment_method: 'pm_1', status, type: 'multi_use', ...more },
+  });
+  await deliver('payment_method.attached', 1, method({ type: 'sepa_debit', card: undefined, sepa_debit: {} }));
+  await deliver('mandate.updated', 5, mandate('inactive'));
+  await deliver('mandate.updated', 4, mandate('active'));
+  await deliver('mandate.updated', 6, mandate('active', { id: 'mandate_2', type: 'single_use' }));
+  expect(await rows()).toMatchObject([{ stripe_mandate_id: 'mandate_1', mandate_status: 'INACTIVE' }]);
+  await deliver('mandate.updated', 7, mandate('active', { id: 'mandate_3' }));
+  expect(await rows()).toMatchObject([{ stripe_mandate_id: 'mandate_3', mandate_status: 'ACTIVE' }]);
+});
+
 test('methods of customers that are none of ours are none of ours', async () => {
   await deliver('payment_method.attached', 1, method({ customer: 'cus_stranger' }));
   await deliver('payment_method.detached', 2, method({ customer: null }));

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe';
 import { type Context } from '../context.js';
+import { missing } from '../errors.js';
 import { newId, randomText } from '../ids.js';
 import { p } from '../params.js';
 import { type Resource } from '../resource.js';
@@ -93,16 +94,44 @@ export function mandateOf(ctx: Context, method: string): Stripe.Mandate | null {
 /** The bank says that the customer never agreed, or that there is no such account: nothing may be debited any more. */
 export function endMandate(ctx: Context, id: string): void {
   const mandate = ctx.table('mandate').get(id);
-  if (mandate)
-    ctx.change(mandate, 'mandate.updated', () => {
-      mandate.status = 'inactive';
-      const { bacs_debit: bacs } = mandate.payment_method_details;
-      if (bacs) Object.assign(bacs, { network_status: 'revoked', revocation_reason: 'debit_not_authorized' });
-    });
+  if (mandate) setStatus(ctx, mandate, 'inactive');
+}
+
+function setStatus(ctx: Context, mandate: Stripe.Mandate, status: Stripe.Mandate.Status): void {
+  ctx.change(mandate, 'mandate.updated', () => {
+    mandate.status = status;
+    const { bacs_debit: bacs } = mandate.payment_method_details;
+    if (bacs)
+      Object.assign(
+        bacs,
+        status === 'inactive'
+          ? { network_status: 'revoked', revocation_reason: 'debit_not_authorized' }
+          : { network_status: status === 'active' ? 'accepted' : 'pending', revocation_reason: null },
+      );
+  });
 }
 
 /** Mandates. {@link https://docs.stripe.com/api/mandates} */
 export const mandates: Resource = {
   expandable: ['mandate', 'single_use_mandate'],
-  routes: [route('GET', '/v1/mandates/:id', {}, (ctx, _params, { id }) => ctx.table('mandate').require(id, 'mandate'))],
+  routes: [
+    route('GET', '/v1/mandates/:id', {}, (ctx, _params, { id }) => ctx.table('mandate').require(id, 'mandate')),
+    /** What a bank or a customer says of a mandate of any account. */
+    route(
+      'POST',
+      '/_control/mandates/:id',
+      { status: p.enum('active', 'inactive', 'pending').required() },
+      (ctx, { status }, { id }) => {
+        for (const { account } of ctx.sandbox.store.all()) {
+          const own = ctx.on(account);
+          const mandate = own.table('mandate').get(id);
+          if (!mandate) continue;
+          setStatus(own, mandate, status);
+          return mandate;
+        }
+        throw missing('mandate', id);
+      },
+      'public',
+    ),
+  ],
 };

@@ -18,7 +18,7 @@ import { createStripeCustomer, knownStripeCustomer, withStripeCustomer } from '.
 import { connectedAccount } from '../onboarding/connected-account.js';
 import { StripeSubscription } from '../subscriptions/subscription.entity.js';
 import { SubscriptionStatus } from '../subscriptions/subscription-state.js';
-import { methodStatusAt, PaymentMethod, PaymentMethodStatus } from './payment-method.entity.js';
+import { methodStatusAt, PaymentMethod, PaymentMethodStatus, requireMandate } from './payment-method.entity.js';
 import { lockDefaults, lockMethod, makeDefault, recordDetached, recordMethod } from './payment-method-record.js';
 
 /** Whose the method is to be. */
@@ -117,7 +117,8 @@ interface MethodPlan {
 export const defaultMethod: CommandKind<{ paymentMethodId: Uuid }, MethodPlan, object> = {
   name: 'payment-methods.set-default',
   isRepeatable: true,
-  prepare: (em, { paymentMethodId }, command) => planFor(em, paymentMethodId, command, 'payment-method.set-default'),
+  prepare: (em, { paymentMethodId }, command) =>
+    planFor(em, paymentMethodId, command, 'payment-method.set-default', { isCharged: true }),
 
   async send({ stripe, plan }, key) {
     await stripe.setDefaultPaymentMethod(plan.stripeCustomerId, plan.stripePaymentMethodId, { key });
@@ -227,11 +228,18 @@ async function requireAnother(em: EntityManager, customerId: number, id: Uuid): 
     );
 }
 
-async function planFor(em: EntityManager, id: Uuid, command: Command, action: string): Promise<MethodPlan> {
+async function planFor(
+  em: EntityManager,
+  id: Uuid,
+  command: Command,
+  action: string,
+  { isCharged = false }: { readonly isCharged?: boolean } = {},
+): Promise<MethodPlan> {
   const field = 'input.paymentMethodId';
   const method = await em.findOne(PaymentMethod, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   if (!method) throw notFound('payment method', field);
   if (method.isDetached) throw new AppError('INVALID_STATE', 'The payment method was removed.', { field });
+  if (isCharged) requireMandate(method, field);
   const { stripeAccountId } = await connectedAccount(em);
   const stripeCustomerId = await knownStripeCustomer(em, method.customerId, method.stripeAccountId);
   if (stripeAccountId !== method.stripeAccountId || !stripeCustomerId)

@@ -1,11 +1,13 @@
 import { Entity, Property } from '@mikro-orm/decorators/legacy';
 import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
+import { AppError } from '../../shared/errors.js';
 import { orderOf, type Order } from '../../shared/ordering.js';
 import { DateTimeScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type PaymentMethodReport } from '../../stripe/reports.js';
-import { type AccountId, type PaymentMethodId } from '../../stripe/types.js';
+import { type MandateReport } from '../../stripe/mandates.js';
+import { type AccountId, type MandateId, type PaymentMethodId } from '../../stripe/types.js';
 import { Customer } from '../customers/customer.entity.js';
 
 export enum PaymentMethodType {
@@ -36,6 +38,7 @@ registerEnumType(PaymentMethodType, {
 export enum PaymentMethodStatus {
   ACTIVE = 'ACTIVE',
   EXPIRED = 'EXPIRED',
+  MANDATE_ENDED = 'MANDATE_ENDED',
   DETACHED = 'DETACHED',
 }
 registerEnumType(PaymentMethodStatus, {
@@ -44,7 +47,26 @@ registerEnumType(PaymentMethodStatus, {
   valuesConfig: {
     ACTIVE: { description: 'It can be charged.' },
     EXPIRED: { description: 'The card has expired; the customer should give another.' },
+    MANDATE_ENDED: {
+      description:
+        'The customer’s permission to debit the bank account has ended: without the customer it cannot be charged.',
+    },
     DETACHED: { description: 'It was removed and cannot be charged again.' },
+  },
+});
+
+export enum MandateStatus {
+  ACTIVE = 'ACTIVE',
+  PENDING = 'PENDING',
+  INACTIVE = 'INACTIVE',
+}
+registerEnumType(MandateStatus, {
+  name: 'MandateStatus',
+  description: 'Whether a customer permits that a bank account is debited.',
+  valuesConfig: {
+    ACTIVE: { description: 'It may be debited.' },
+    PENDING: { description: 'The bank has not confirmed it yet.' },
+    INACTIVE: { description: 'The customer or the bank has taken it back, or it was replaced.' },
   },
 });
 
@@ -104,6 +126,21 @@ export class PaymentMethod extends ModeRow {
   @Property({ type: 'datetime', nullable: true })
   stripeAsOf: Date | null = null;
 
+  @Field(() => MandateStatus, {
+    nullable: true,
+    description:
+      'Whether the customer permits that this bank account is debited; null for what needs no permission, or before it is known.',
+  })
+  @Property({ type: 'text', nullable: true })
+  mandateStatus: MandateStatus | null = null;
+
+  @Property({ type: 'text', nullable: true })
+  stripeMandateId: MandateId | null = null;
+
+  /** Stripe's time of the mandate; never our own clock's. */
+  @Property({ type: 'datetime', nullable: true })
+  mandateAsOf: Date | null = null;
+
   @Property({ type: 'json', defaultRaw: `'{}'` })
   metadata: Record<string, unknown> = {};
 
@@ -141,6 +178,22 @@ export class PaymentMethod extends ModeRow {
     return order;
   }
 
+  /**
+   * Takes over what Stripe reports of the mandate that it is debited by. Another mandate replaces the one before.
+   * @returns `unclear` when the stamps cannot tell: fetch the mandate and apply that
+   */
+  applyMandate(report: MandateReport, asOf: Date, fetched: boolean): Order {
+    const order = orderOf({ asOf: this.mandateAsOf, isFinal: false }, asOf, fetched);
+    const status = mandateStatusOf(report.status);
+    if (order !== 'newer') {
+      const isKnown = this.stripeMandateId === report.id && this.mandateStatus === status;
+      return order === 'unclear' && isKnown ? 'stale' : order;
+    }
+    Object.assign(this, { stripeMandateId: report.id, mandateStatus: status });
+    if (!this.mandateAsOf || asOf > this.mandateAsOf) this.mandateAsOf = asOf;
+    return order;
+  }
+
   /** Removed from its customer; Stripe never gives it back. */
   detach(asOf: Date): void {
     this.status = PaymentMethodStatus.DETACHED;
@@ -154,12 +207,40 @@ export class PaymentMethod extends ModeRow {
  * Cards are good to the end of that month, wherever their bank is.
  */
 export function methodStatusAt(
-  { status, expMonth, expYear }: Pick<PaymentMethod, 'status' | 'expMonth' | 'expYear'>,
+  {
+    status,
+    mandateStatus,
+    expMonth,
+    expYear,
+  }: Pick<PaymentMethod, 'status' | 'mandateStatus' | 'expMonth' | 'expYear'>,
   now: Date,
 ): PaymentMethodStatus {
-  if (status !== PaymentMethodStatus.ACTIVE || expMonth === null || expYear === null) return status;
+  if (status !== PaymentMethodStatus.ACTIVE) return status;
+  if (mandateStatus === MandateStatus.INACTIVE) return PaymentMethodStatus.MANDATE_ENDED;
+  if (expMonth === null || expYear === null) return status;
   const lastHour = Date.UTC(expYear, expMonth, 1, 12);
   return now.getTime() > lastHour ? PaymentMethodStatus.EXPIRED : status;
+}
+
+function mandateStatusOf(status: MandateReport['status']): MandateStatus {
+  return status === 'active'
+    ? MandateStatus.ACTIVE
+    : status === 'pending'
+      ? MandateStatus.PENDING
+      : MandateStatus.INACTIVE;
+}
+
+/**
+ * What a method that nobody confirms any more is refused with.
+ * @throws AppError INVALID_STATE
+ */
+export function requireMandate({ mandateStatus }: Pick<PaymentMethod, 'mandateStatus'>, field: string): void {
+  if (mandateStatus === MandateStatus.INACTIVE)
+    throw new AppError(
+      'INVALID_STATE',
+      'The mandate to debit this bank account has ended. Let the customer save it again, or pay while they are there.',
+      { field },
+    );
 }
 
 /** Stripe's name of a kind → ours. Kinds that this version does not know are OTHER. */

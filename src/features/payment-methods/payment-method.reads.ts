@@ -28,10 +28,12 @@ export const paymentMethodReads = readModel(PaymentMethod, {
     expMonth: integer<number | null>(),
     expYear: integer<number | null>(),
     bankName: text<string | null>(),
+    mandateStatus: text<PaymentMethod['mandateStatus']>(),
     isDefault: boolean<boolean>(),
     status: computed(
       {
         status: text<PaymentMethod['status']>(),
+        mandateStatus: text<PaymentMethod['mandateStatus']>(),
         expMonth: integer<number | null>(),
         expYear: integer<number | null>(),
       },

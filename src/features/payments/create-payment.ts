@@ -21,7 +21,7 @@ import { knownStripeCustomer, withStripeCustomer } from '../customers/stripe-cus
 import { Invoice, InvoiceStatus } from '../invoices/invoice.entity.js';
 import { chargeable, stripeConfigOf } from '../onboarding/connected-account.js';
 import { type StripeConfig } from '../onboarding/stripe-config.entity.js';
-import { PaymentMethod, PaymentMethodStatus } from '../payment-methods/payment-method.entity.js';
+import { PaymentMethod, PaymentMethodStatus, requireMandate } from '../payment-methods/payment-method.entity.js';
 import { Payment } from './payment.entity.js';
 import { checkCurrency, invoiceKey } from './payment-input.js';
 import { paymentKey, paymentVersion, recordIntent, stampOf } from './payment-record.js';
@@ -107,7 +107,7 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
   async prepare(em, params, command, { config: account, invoice, open, method: saved, customer, known }) {
     const config = chargeable(account);
     const what = params.invoiceId === null ? freePayment(params) : await invoicePayment(em, params, invoice, open);
-    const method = params.paymentMethodId && usableMethod(saved, what.customerId);
+    const method = params.paymentMethodId && usableMethod(saved, what.customerId, params.offSession);
     const customerId = what.customerId ?? (method ? method.customerId : null);
     // An invoice's customer is there, and so is a method's.
     if (customerId !== null && !method && params.invoiceId === null && !customer)
@@ -322,13 +322,15 @@ async function invoicePayment(
   return { amount, currency, customerId, description: `Invoice ${invoice.number}` };
 }
 
-function usableMethod(method: PaymentMethod | null, customerId: number | null): PaymentMethod {
+function usableMethod(method: PaymentMethod | null, customerId: number | null, offSession: boolean): PaymentMethod {
   const field = 'input.paymentMethodId';
   if (!method) throw notFound('payment method', field);
   if (customerId !== null && method.customerId !== customerId)
     throw badInput(field, 'The payment method is of another customer.');
   if (method.status === PaymentMethodStatus.DETACHED)
     throw new AppError('INVALID_STATE', 'The payment method was removed.', { field });
+  // Who is there can agree anew.
+  if (offSession) requireMandate(method, field);
   return method;
 }
 

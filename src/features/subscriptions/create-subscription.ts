@@ -221,10 +221,21 @@ async function chargeableMethod(
 ): Promise<PaymentMethodId> {
   const field = 'input.paymentMethodId';
   const [method] = await em.execute<
-    { customer_id: number; status: string; stripe_account_id: string; stripe_payment_method_id: PaymentMethodId }[]
-  >('select customer_id, status, stripe_account_id, stripe_payment_method_id from payment_methods where id = ?', [id]);
+    {
+      customer_id: number;
+      status: string;
+      mandate_status: string | null;
+      stripe_account_id: string;
+      stripe_payment_method_id: PaymentMethodId;
+    }[]
+  >(
+    'select customer_id, status, mandate_status, stripe_account_id, stripe_payment_method_id from payment_methods where id = ?',
+    [id],
+  );
   if (!method || method.stripe_account_id !== accountId) throw notFound('payment method', field);
   if (method.customer_id !== customerId) throw badInput(field, 'The payment method is of another customer.');
   if (method.status === 'DETACHED') throw new AppError('INVALID_STATE', 'The payment method was removed.', { field });
+  if (method.mandate_status === 'INACTIVE')
+    throw new AppError('INVALID_STATE', 'The mandate to debit this bank account has ended.', { field });
   return method.stripe_payment_method_id;
 }
