@@ -1,6 +1,5 @@
 // A worker and a receiver in a process of their own, to be killed. DATABASE_URL, FAILPOINT, LEASE_MS. Prints the port it listens on.
 import { createServer } from 'node:http';
-import express from 'express';
 import { pino } from 'pino';
 import { Database } from '../../dist/src/db/database.js';
 import { createOrm } from '../../dist/src/db/orm.js';
@@ -67,9 +66,8 @@ const settings = {
   logger,
   worker: { leaseMs: Number(leaseMs), pollMs: 100, batchSize: 50 },
 };
-const app = express();
-app.use(createWebhookReceiver(settings).router);
-const server = createServer(app).listen(0, '127.0.0.1', () => {
+const receiver = createWebhookReceiver(settings, () => 'test');
+const server = createServer((request, response) => receiver.handle(request, response)).listen(0, '127.0.0.1', () => {
   console.log(server.address().port);
   if (process.env.ROLE !== 'receiver') createWebhookWorker(settings).start();
 });

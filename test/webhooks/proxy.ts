@@ -2,8 +2,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 /** A line to PostgreSQL that can be made to fail. */
 export class Proxy {
-  /** `cut-answer`: what is asked arrives, and the line is cut before the answer does. */
-  mode: 'pass' | 'refuse' | 'swallow' | 'cut-answer' = 'pass';
+  /**
+   * `cut-answer`: what is asked arrives, and the line is cut before the answer does. `half-open`: the other end is gone, and nobody said so; so it
+   * stays for the lines that were open then.
+   */
+  mode: 'pass' | 'refuse' | 'swallow' | 'cut-answer' | 'half-open' = 'pass';
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
 
@@ -16,11 +19,14 @@ export class Proxy {
       const upstream = connect(Number(port), hostname);
       this.sockets.add(upstream);
       upstream.on('error', () => client.destroy());
-      upstream.on('close', () => client.destroy());
+      upstream.on('close', () => {
+        if (this.mode !== 'half-open') client.destroy();
+      });
       client.on('close', () => upstream.destroy());
       client.on('data', (chunk) => {
         if (this.mode === 'refuse') client.destroy();
-        else if (this.mode !== 'swallow') upstream.write(chunk);
+        else if (this.mode === 'half-open') upstream.destroy();
+        else if (this.mode !== 'swallow' && !upstream.destroyed) upstream.write(chunk);
       });
       upstream.on('data', (chunk) => {
         if (this.mode === 'cut-answer') client.destroy();

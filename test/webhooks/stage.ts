@@ -52,6 +52,8 @@ interface Options {
   readonly inbox?: Partial<InboxSettings>;
   /** Another database than a fresh one of the test cluster's. */
   readonly db?: TestDatabase;
+  /** Milliseconds after which the worker gives a query up: as the server, unless said. */
+  readonly queryTimeoutMs?: number;
   /** Leads the server to the database by another way. */
   readonly via?: (url: string) => Promise<string>;
 }
@@ -62,10 +64,11 @@ export async function aStage({
   clock = systemClock,
   inbox: settings,
   via,
+  queryTimeoutMs,
   ...given
 }: Options = {}): Promise<Stage> {
   const db = given.db ?? (await createTestDatabase());
-  const orm = createOrm({ url: db.url, entities: [] });
+  const orm = createOrm({ url: db.url, entities: [], ...(queryTimeoutMs && { queryTimeoutMs }) });
   const database = new Database(orm, false);
   const handlers = new HandlerIndex(table);
   const inbox = new Inbox({ url: (await via?.(db.url)) ?? db.url, logger: silent, ...settings });
