@@ -37,6 +37,13 @@ interface StripeConfig {
 
 const configFields = 'stripeConfig { stripeAccountId onboarding requirements { currentlyDue } }';
 const invoiceFields = 'id number paymentStatus amountDue { amount formatted } customer { id name }';
+interface ArrivedMail {
+  number: number;
+  subject: string;
+  recipients: string[];
+  attachments: string[];
+}
+
 const money = '{ amount formatted }';
 const paymentFields = `id status amount ${money} applicationFee ${money} stripeFee ${money} net ${money} stripePaymentIntentId`;
 
@@ -60,6 +67,7 @@ class Demo {
     const checkout = await this.openPayment(invoice);
     await this.pay(checkout);
     await this.readBack(invoice, checkout.payment.id);
+    if (invoice) await this.showReceipt(invoice);
     await this.showEvents();
   }
 
@@ -224,6 +232,19 @@ class Demo {
     ) {
       throw new Error('Of 100.00 these should be 3.20, 2.50 and 94.30.');
     }
+  }
+
+  private async showReceipt(invoice: Invoice): Promise<void> {
+    const { inboxUrl } = this.dev;
+    if (!inboxUrl) return;
+    this.say('The customer receives a receipt');
+    const arrived = async () => {
+      const mails = (await (await fetch(`${inboxUrl}/mails.json`)).json()) as ArrivedMail[];
+      return mails.find(({ subject }) => subject.startsWith('Receipt') && subject.endsWith(` ${invoice.number}`));
+    };
+    const mail = await poll('receipt', arrived, 60_000);
+    this.tell(`"${mail.subject}" to ${mail.recipients.join(', ')}, with ${mail.attachments.join(', ')}`);
+    this.tell(`${inboxUrl}/${mail.number}`);
   }
 
   private async showEvents(): Promise<void> {

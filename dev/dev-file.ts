@@ -17,6 +17,8 @@ export interface DevFile {
     readonly platformAdmin: string;
     readonly tenants: readonly { id: string; name: string; admin: string; billing: string; viewer: string }[];
   };
+  /** A page with the mails that arrived on this machine. Null when they go elsewhere. */
+  readonly inboxUrl: string | null;
 }
 
 const file = join(localDirectory, 'dev.json');

@@ -115,6 +115,9 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
   }
 
   const own = given(env);
+  // With a mail server of one's own it is that one which is meant.
+  const inbox = own.SMTP_URL ? null : await (await import('./local-inbox.js')).startLocalInbox(8_025);
+  if (inbox) teardown.add(() => inbox.stop());
   const issuer = {
     secret: own.JWT_SECRET ?? secrets.jwt,
     issuer: own.JWT_ISSUER ?? 'psa-payments-dev',
@@ -137,6 +140,7 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
       STRIPE_TEST_PUBLISHABLE_KEY: secrets.stripe.publishableKey,
       STRIPE_API_BASE: local.url,
     }),
+    ...(inbox && { SMTP_URL: inbox.smtpUrl, MAIL_FROM: 'billing@platform.example' }),
     ...own,
     DATABASE_URL: database.url,
     STRIPE_WEBHOOK_SECRET: webhookSecrets.snapshot,
@@ -158,6 +162,7 @@ async function startDevelopment(teardown: Teardown): Promise<DevFile> {
     publishableKey: settings.STRIPE_TEST_PUBLISHABLE_KEY ?? '',
     webhookSecrets,
     tokens,
+    inboxUrl: inbox?.url ?? null,
   };
   if (local) {
     await connectDemoTenants(dev).catch((error: Error) => {
@@ -185,11 +190,12 @@ function given(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 }
 
-function welcome({ graphqlUrl, sandboxUrl, tokens }: DevFile): string {
+function welcome({ graphqlUrl, sandboxUrl, inboxUrl, tokens }: DevFile): string {
   const [tenant] = tokens.tenants;
   return `
   GraphQL and its explorer   ${graphqlUrl}
   ${sandboxUrl ? `The local Stripe           ${sandboxUrl}` : 'Stripe                     the one your key belongs to'}
+  ${inboxUrl ? `Mails arrive here          ${inboxUrl}` : 'Mails go to                SMTP_URL'}
   Everything a program needs .local/dev.json
 
   A token to paste (admin of ${tenant!.name}, good for 30 days), as header Authorization:

@@ -4,12 +4,14 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
 import { entities } from '../mikro-orm.config.js';
 import { createBackground } from './app/background.js';
+import { mailAttachments } from './app/mailing.js';
 import { type Config } from './config.js';
 import { Database } from './db/database.js';
 import { createOrm } from './db/orm.js';
 import { ReadDatabase } from './db/reads/reads.js';
 import { Readiness } from './db/readiness.js';
 import { assertSafeRole } from './db/runtime-role.js';
+import { mailPreviewRoutes } from './features/mail/mail-preview.routes.js';
 import { LiveFeed } from './features/live/live-feed.js';
 import { OnboardingLinks } from './features/onboarding/onboarding-links.js';
 import { onboardingRoutes } from './features/onboarding/onboarding.routes.js';
@@ -195,6 +197,7 @@ export async function createApp(config: Config, options: AppOptions = {}): Promi
         logger,
       }),
     );
+    if (config.environment === 'development') app.use(mailPreviewRoutes(mailAttachments(config.mail?.font ?? null)));
     app.use(graphql!.router);
     app.use((_request, response) => void response.status(404).json({ error: 'not-found' }));
     app.use(lastResort(logger));

@@ -1,6 +1,8 @@
 import { type Database } from '../db/database.js';
+import { type Attachments } from '../features/mail/letter.js';
 import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
 import { Postman } from '../features/mail/postman.js';
+import { type ReceiptData } from '../features/mail/templates/receipt.js';
 import { BalanceAlerts } from '../features/notices/balance-alerts.js';
 import { DisputeDeadlines } from '../features/notices/dispute-deadlines.js';
 import { receiptPdf } from '../features/notices/receipt-pdf.js';
@@ -23,6 +25,11 @@ export interface MailingParts {
   readonly mail: (MailerSettings & { readonly font: string | null }) | null;
 }
 
+/** What goes along with mails. @param font of PDFs; null: those that every reader has */
+export function mailAttachments(font: string | null): Attachments {
+  return { receipt: (data: ReceiptData, sender) => receiptPdf(data, sender, font) };
+}
+
 /** What sends mails, and what finds reasons for them. Without a mail server nothing does either. */
 export function createMailing(parts: MailingParts): {
   readonly loops: BackgroundPart[];
@@ -32,7 +39,7 @@ export function createMailing(parts: MailingParts): {
   if (!mail) return { loops: [silence(parts)], jobs: [] };
   const postman = new Postman({
     ...{ database, logger, from: mail.from, mailer: new Mailer(mail) },
-    attachments: { receipt: (data, sender) => receiptPdf(data, sender, mail.font) },
+    attachments: mailAttachments(mail.font),
   });
   return {
     loops: [postman, new Receipts(parts)],

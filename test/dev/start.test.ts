@@ -107,6 +107,7 @@ test('npm start brings everything up, survives kill −9, walks through npm run 
     'publishableKey',
     'webhookSecrets',
     'tokens',
+    'inboxUrl',
   ]);
   expect((await stat(devFile())).mode & 0o777).toBe(0o600);
   expect(first.output()).toContain(dev.graphqlUrl);
@@ -139,6 +140,7 @@ test('npm start brings everything up, survives kill −9, walks through npm run 
   expect(demo.output()).toMatch(/Stripe's fee\s+USD 3\.20/);
   expect(demo.output()).toMatch(/the platform's fee\s+USD 2\.50/);
   expect(demo.output()).toMatch(/the tenant receives\s+USD 94\.30/);
+  expect(demo.output()).toMatch(/"Receipt from .+" to .+@.+, with receipt-.+\.pdf/);
   expect(code).toBe(0);
 
   const family = third.family();

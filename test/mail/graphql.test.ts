@@ -119,3 +119,24 @@ test.each([
   const { errors } = await app.graphql(update, { input }, token);
   expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field } }]);
 });
+
+test('every kind of mail can be looked at in development, as HTML, as text and with what goes along, and nowhere else', async () => {
+  expect((await fetch(`${app.url}/dev/mails`)).status).toBe(404);
+  const dev = await startApp({ beside: app, env: { NODE_ENV: 'development', PROCESS_ROLE: 'api' } });
+  try {
+    const list = await (await fetch(`${dev.url}/dev/mails`)).text();
+    const links = [...list.matchAll(/href="([^"]+)"/g)].map(([, link]) => link!);
+    expect(links).toEqual(expect.arrayContaining(['/dev/mails/receipt/html', '/dev/mails/dispute-deadline/txt']));
+    for (const link of links) {
+      const answer = await fetch(dev.url + link);
+      const text = await answer.text();
+      expect([link, answer.status, /\{\{|undefined|\[object/.exec(text)?.[0]]).toEqual([link, 200, undefined]);
+    }
+    const strange = await (await fetch(`${dev.url}/dev/mails/receipt/html?color=fde047&locale=de`)).text();
+    expect(strange).toContain('#fde047');
+    expect((await fetch(`${dev.url}/dev/mails/toString/html`)).status).toBe(404);
+    expect((await fetch(`${dev.url}/dev/mails/receipt/9`)).status).toBe(404);
+  } finally {
+    await dev.stop();
+  }
+});

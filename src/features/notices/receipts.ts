@@ -11,7 +11,7 @@ export interface ReceiptSettings {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds between two looks: 5,000. */
+  /** Milliseconds between two looks: 2,000. */
   readonly everyMs?: number;
 }
 
@@ -71,7 +71,7 @@ export class Receipts {
   }
 
   private async keepLooking(signal: AbortSignal): Promise<void> {
-    const { everyMs = 5_000, logger } = this.settings;
+    const { everyMs = 2_000, logger } = this.settings;
     while (!signal.aborted) {
       await this.look().catch((error: unknown) =>
         logger.error({ err: error }, 'Cannot look for payments without receipt'),
