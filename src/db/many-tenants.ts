@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { Breather } from '../shared/breather.js';
 import { type Logger } from '../shared/logger.js';
 import { type Uuid } from '../shared/uuid.js';
 import { arrayText, send, type Step } from './message.js';
@@ -89,6 +90,7 @@ export class ManyTenantsTransaction {
   private steps: Step[];
   private current: Uuid | 'worker' | null = null;
   private isOver = false;
+  private readonly breather = new Breather(2);
   private sending: Promise<void> | null = null;
 
   constructor(
@@ -136,6 +138,8 @@ export class ManyTenantsTransaction {
     let answer: string | null = null;
     this.say(who, { sql, values: values.map(textOf), resolve: (rows) => (answer = rows[0]?.[0] ?? null) });
     await this.sent();
+    // The answers to all tenants are there at the same moment; whoever waits to be served must not wait until all of them are worked up.
+    await this.breather.turn();
     return JSON.parse(answer ?? 'null') as Answer;
   }
 
