@@ -11,7 +11,7 @@ drop trigger if exists payments_tell on payments;
 drop trigger if exists payments_tell_insert on payments;
 drop function if exists psa_payments_tell_account(), psa_payments_tell_payout(), psa_payments_tell_dispute(), psa_payments_tell_subscription(),
   psa_payments_tell_invoice(), psa_payments_tell_payment(), psa_payments_iso(timestamptz),
-  psa_payments_tell(uuid, boolean, text, text, jsonb), psa_payments_told(uuid, boolean);
+  psa_payments_tell(uuid, boolean, text, text, jsonb);
 drop view if exists active_webhook_endpoints;
 drop table if exists webhook_deliveries, webhook_endpoints;
 alter table mail_settings no force row level security;

@@ -20,7 +20,7 @@ create table webhook_endpoints (
   -- Until then what is sent is also signed with the secret before this one.
   previous_secret_until timestamptz,
   -- Rows stay: deliveries refer to them.
-  deleted_at timestamptz,
+  deleted_at timestamptz check (deleted_at is null or status = 'DISABLED'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (tenant_id, id)
@@ -97,14 +97,10 @@ alter table mail_settings drop constraint mail_settings_muted_check, add constra
 -- does not change a row, as an event that is processed again, tells nobody anything. A tenant without endpoints pays for one look into an empty index,
 -- and that only when something happened. Rows that others than this server write tell nothing.
 
-create function psa_payments_told(of_tenant uuid, of_livemode boolean) returns boolean stable language sql as $$
-  select exists (select from webhook_endpoints where tenant_id = of_tenant and livemode = of_livemode and status = 'ENABLED' and deleted_at is null)
-$$;
-
 create function psa_payments_tell(of_tenant uuid, of_livemode boolean, what text, key text, about jsonb) returns void language sql as $$
   insert into webhook_deliveries as d (tenant_id, livemode, endpoint_id, key, type, data)
   select of_tenant, of_livemode, e.id, key, what, about from webhook_endpoints e
-  where e.tenant_id = of_tenant and e.livemode = of_livemode and e.status = 'ENABLED' and e.deleted_at is null and what = any (e.types)
+  where e.tenant_id = of_tenant and e.livemode = of_livemode and e.status = 'ENABLED' and what = any (e.types)
   -- The same transaction went on changing it: what it is in the end is what is told.
   on conflict (tenant_id, endpoint_id, key) do update set data = excluded.data where d.created_at = now()
 $$;
@@ -117,7 +113,7 @@ create function psa_payments_tell_payment() returns trigger language plpgsql as 
 declare
   about jsonb;
 begin
-  if not psa_payments_told(new.tenant_id, new.livemode) then return null; end if;
+  if not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = new.livemode and status = 'ENABLED') then return null; end if;
   about := jsonb_build_object('id', new.id, 'status', new.status,
     'amount', jsonb_build_object('amount', new.amount, 'currency', new.currency),
     'refunded', jsonb_build_object('amount', new.amount_refunded, 'currency', new.currency),
@@ -152,7 +148,9 @@ create function psa_payments_tell_invoice() returns trigger language plpgsql as 
 declare
   mode boolean := nullif(current_setting('app.livemode', true), '')::boolean;
 begin
-  if mode is null or not psa_payments_told(new.tenant_id, mode) then return null; end if;
+  if mode is null or not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = mode and status = 'ENABLED') then
+    return null;
+  end if;
   perform psa_payments_tell(new.tenant_id, mode, 'invoice.paid', 'invoice.paid:' || new.id, jsonb_build_object(
     'id', new.id, 'number', new.number, 'customerId', new.customer_id, 'status', new.status, 'paymentStatus', new.payment_status,
     'total', jsonb_build_object('amount', new.total, 'currency', lower(new.currency)),
@@ -168,7 +166,7 @@ declare
   what text;
   is_over boolean := new.status in ('CANCELED', 'INCOMPLETE_EXPIRED');
 begin
-  if not psa_payments_told(new.tenant_id, new.livemode) then return null; end if;
+  if not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = new.livemode and status = 'ENABLED') then return null; end if;
   what := case when is_over and (tg_op = 'INSERT' or old.status not in ('CANCELED', 'INCOMPLETE_EXPIRED')) then 'subscription.canceled'
     when tg_op = 'INSERT' or new.created_at = now() then 'subscription.created' else 'subscription.updated' end;
   perform psa_payments_tell(new.tenant_id, new.livemode, what,
@@ -194,7 +192,7 @@ create function psa_payments_tell_dispute() returns trigger language plpgsql as 
 declare
   about jsonb;
 begin
-  if not psa_payments_told(new.tenant_id, new.livemode) then return null; end if;
+  if not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = new.livemode and status = 'ENABLED') then return null; end if;
   about := jsonb_build_object('id', new.id, 'status', new.status, 'paymentId', new.payment_id, 'stripeDisputeId', new.stripe_dispute_id,
     'amount', jsonb_build_object('amount', new.amount, 'currency', new.currency), 'reason', new.reason, 'isInquiry', new.is_inquiry,
     'evidenceDueBy', psa_payments_iso(new.evidence_due_by), 'closedAt', psa_payments_iso(new.closed_at));
@@ -213,7 +211,7 @@ create trigger disputes_tell after update on disputes for each row
 
 create function psa_payments_tell_payout() returns trigger language plpgsql as $$
 begin
-  if not psa_payments_told(new.tenant_id, new.livemode) then return null; end if;
+  if not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = new.livemode and status = 'ENABLED') then return null; end if;
   perform psa_payments_tell(new.tenant_id, new.livemode, 'payout.' || lower(new.status), concat_ws(':', 'payout', new.id, lower(new.status)),
     jsonb_build_object('id', new.id, 'status', new.status, 'stripePayoutId', new.stripe_payout_id,
       'amount', jsonb_build_object('amount', new.amount, 'currency', new.currency),
@@ -227,7 +225,7 @@ create trigger payouts_tell after update on payouts for each row
 
 create function psa_payments_tell_account() returns trigger language plpgsql as $$
 begin
-  if not psa_payments_told(new.tenant_id, new.livemode) then return null; end if;
+  if not exists (select from webhook_endpoints where tenant_id = new.tenant_id and livemode = new.livemode and status = 'ENABLED') then return null; end if;
   perform psa_payments_tell(new.tenant_id, new.livemode, 'account.updated', concat_ws(':', 'account.updated', new.id, pg_current_xact_id()),
     jsonb_build_object('id', new.id, 'stripeAccountId', new.stripe_account_id, 'chargesEnabled', new.charges_enabled,
       'payoutsEnabled', new.payouts_enabled, 'detailsSubmitted', new.details_submitted,
