@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { bench } from './lib/paths.mjs';
 
 const [name] = process.argv.splice(2, 1);
-if (!['webhooks', 'read', 'write', 'start'].includes(name)) {
-  console.error('node bench/run.mjs webhooks|read|write|start [options]');
+if (!['webhooks', 'read', 'write', 'start', 'reports'].includes(name)) {
+  console.error('node bench/run.mjs webhooks|read|write|start|reports [options]');
   process.exit(2);
 }
 
-if (!(await isInstalled())) {
+// Reports are compared with nobody.
+if (name !== 'reports' && !(await isInstalled())) {
   const started = performance.now();
   console.log('Installing what is compared with into bench/node_modules (once; about 370 MB, a minute) …');
   const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--progress=true'], {

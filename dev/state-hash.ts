@@ -47,6 +47,7 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
     key: 'stripe_event_id',
     columns: ['stripe_subscription_id', 'kind', 'effective_at', 'rank', 'state', 'currency', 'replaces'],
   },
+  payment_failures: { key: 'attempt', columns: ['amount', 'currency', 'code', 'decline_code', 'failed_at'] },
   // Those of subscriptions are made anew, under other numbers.
   invoices: { key: 'number', columns: ['payment_status', 'amount_paid'], where: 'subscription_id is null' },
 };

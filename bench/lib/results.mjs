@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bench } from './paths.mjs';
 
 const file = join(bench, 'RESULTS.md');
-const sections = ['webhooks', 'read', 'write', 'start'];
+const sections = ['webhooks', 'read', 'write', 'start', 'reports'];
 
 /** What it ran on, for whoever compares numbers. */
 export function machine() {

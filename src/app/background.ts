@@ -2,6 +2,7 @@ import { type Database } from '../db/database.js';
 import { DisputeAlarm } from '../features/disputes/dispute-alarm.js';
 import { disputeCommands } from '../features/disputes/dispute.commands.js';
 import { DriftJob } from '../features/drift/drift-job.js';
+import { FailureAlarm } from '../features/insights/failure-alarm.js';
 import { MrrJob } from '../features/insights/mrr-job.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
@@ -88,6 +89,7 @@ function loops(parts: BackgroundParts): BackgroundPart[] {
     new CommandRecovery(database, stripe, commandKinds, { clock, logger }),
     new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger }),
     new DisputeAlarm(parts),
+    new FailureAlarm(parts),
     new WebhookSender({ ...parts, secrets: parts.endpointSecrets, guard: parts.addressGuard }),
   ];
 }

@@ -10,6 +10,8 @@ import { DriftService } from '../features/drift/drift.service.js';
 import { type LiveFeed } from '../features/live/live-feed.js';
 import { type LiveContext } from '../features/live/live.resolver.js';
 import { type LiveConnection, LiveService } from '../features/live/live.service.js';
+import { type FailureContext } from '../features/insights/failure.resolver.js';
+import { Failures } from '../features/insights/failures.js';
 import { type InsightsContext } from '../features/insights/insights.resolver.js';
 import { Mrr } from '../features/insights/mrr.js';
 import { Revenue } from '../features/insights/revenue.js';
@@ -76,6 +78,7 @@ interface Slices
     PlatformContext,
     PlatformRevenueContext,
     InsightsContext,
+    FailureContext,
     LiveContext,
     PayPageContext,
     DriftContext,
@@ -215,6 +218,10 @@ export class RequestContext implements Slices {
   get mail(): MailService {
     const { parts, somebody, tenantId } = this;
     return this.once('mail', () => new MailService(parts.database.tenant(tenantId), somebody.subject, parts.clock));
+  }
+
+  get failures(): Failures {
+    return this.once('failures', () => new Failures(this.reads));
   }
 
   get mrr(): Mrr {

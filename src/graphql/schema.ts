@@ -8,6 +8,7 @@ import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
 import { LiveResolver } from '../features/live/live.resolver.js';
+import { FailureResolver } from '../features/insights/failure.resolver.js';
 import { InsightsResolver } from '../features/insights/insights.resolver.js';
 import { InvoiceLinesResolver, InvoiceResolver } from '../features/invoices/invoice.resolver.js';
 import { LedgerResolver } from '../features/ledger/ledger.resolver.js';
@@ -48,6 +49,7 @@ const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
   PlatformRevenueResolver,
   InsightsResolver,
+  FailureResolver,
   LiveResolver,
   PayPageResolver,
   ScheduleResolver,

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ratio } from '../../src/features/insights/mrr.js';
+import { ratio } from '../../src/features/insights/ratio.js';
 import { takeOverUntold } from '../../src/features/insights/mrr-rollup.js';
 import { MrrJob } from '../../src/features/insights/mrr-job.js';
 import { type Business, eventId, type State, Subscribers, type Told } from './support/subscribers.js';

@@ -33,7 +33,7 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   mrr_months: ['app_readonly'],
   mrr_customers: ['app_readonly'],
   mrr_calendars: ['app_readonly'],
-  payment_failures: ['app_readonly'],
+  payment_failures: ['app_worker', 'app_readonly'],
   disputes: ['app_worker', 'app_readonly'],
   ledger_transactions: ['app_platform', 'app_readonly'],
   ledger_postings: ['app_platform', 'app_readonly'],

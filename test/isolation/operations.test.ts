@@ -8,7 +8,7 @@ import { aToken, type Role } from '../support/tokens.js';
 import { documentOf, operations, operationsOf, type Ids } from './operations.js';
 import { ownerColumn, plantable, plantRows, type PlantedTenant } from './rows.js';
 
-const sums = ['Query.revenue', 'Query.mrr', 'Query.mrrCohorts', 'Query.trialConversion'];
+const sums = ['Query.revenue', 'Query.mrr', 'Query.mrrCohorts', 'Query.trialConversion', 'Query.paymentFailures'];
 const roles: readonly Role[] = ['admin', 'billing', 'viewer', 'platform_admin'];
 
 let app: TestApp;

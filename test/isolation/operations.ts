@@ -91,6 +91,8 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Query.payout': { who: staff, asked: ({ payout }) => [{ id: payout }] },
   'Query.payouts': { who: staff },
   'Query.ledgerCheck': { who: staff },
+  'Query.failedPayments': { who: staff, asked: ({ customer }) => [{}, { filter: { customerId: customer } }] },
+  'Query.paymentFailures': { who: staff, asked: () => [{ ...year, interval: 'MONTH' }] },
   'Query.mrr': { who: staff, asked: () => [year] },
   'Query.mrrCohorts': { who: staff, asked: () => [year] },
   'Query.trialConversion': { who: staff, asked: () => [year] },

@@ -3,6 +3,7 @@ import { type Reads } from '../../db/reads/reads.js';
 import { Money } from '../../shared/money.types.js';
 import { rollUp } from './mrr-rollup.js';
 import { type MrrCohort, type MrrPeriod, type TrialPeriod } from './mrr.types.js';
+import { ratio } from './ratio.js';
 import { checkRange, type Range, ReportInterval } from './report-interval.js';
 
 /** Whether something is not rolled up yet, or was with the calendar of another place. */
@@ -84,16 +85,6 @@ const trials = `
   group by m.month, zone order by 1`;
 
 const numbersOf = (row: readonly (string | null)[]): number[] => row.map(Number);
-
-/** What comes of dividing, to four places, halves up; null when there is nothing to divide by. */
-export function ratio(part: number, whole: number): string | null {
-  if (whole <= 0) return null;
-  const [doubled, by] = [BigInt(part) * 20_000n + BigInt(whole), BigInt(whole) * 2n];
-  // BigInt divides towards zero.
-  const places = doubled / by - (doubled < 0n && doubled % by !== 0n ? 1n : 0n);
-  const digits = (places < 0n ? -places : places).toString().padStart(5, '0');
-  return `${places < 0n ? '-' : ''}${digits.slice(0, -4)}.${digits.slice(-4)}`;
-}
 
 /** The recurring revenue of one tenant. */
 export class Mrr {

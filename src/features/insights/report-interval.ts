@@ -41,3 +41,28 @@ export function checkRange({ from, to }: Range, interval: ReportInterval): void 
 export function unitOf(interval: ReportInterval): string {
   return interval.toLowerCase();
 }
+
+/** What a statement is asked with, as it stands in the statement. */
+export interface AskedPeriods {
+  readonly from: string;
+  readonly to: string;
+  /** As `date_trunc` has it. */
+  readonly unit: string;
+}
+
+/** By its first three parameters. */
+export const givenPeriods: AskedPeriods = { from: '$1::timestamptz', to: '$2::timestamptz', unit: '$3::text' };
+
+/**
+ * What a statement begins with that is about periods: `span` has the first and the last of them as the wall shows it, and the instants at which they
+ * begin and end.
+ * @param zone rows of one time zone
+ */
+export const spanOf = (zone: string, { from, to, unit }: AskedPeriods = givenPeriods): string => `
+  bounds as (
+    select zone, ('1 ' || ${unit})::interval as step, date_trunc(${unit}, ${from} at time zone zone) as first,
+      date_trunc(${unit}, (${to} - interval '1 microsecond') at time zone zone) as last
+    from (${zone}) zones
+  ), span as (
+    select *, psa_payments_start(first, zone) as "from", psa_payments_start(last + step, zone) as "to" from bounds
+  )`;

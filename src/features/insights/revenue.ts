@@ -1,7 +1,15 @@
 import { type Reads } from '../../db/reads/reads.js';
 import { Money } from '../../shared/money.types.js';
 import { type Uuid } from '../../shared/uuid.js';
-import { checkRange, type Range, type ReportInterval, unitOf } from './report-interval.js';
+import {
+  type AskedPeriods,
+  checkRange,
+  givenPeriods,
+  type Range,
+  type ReportInterval,
+  spanOf,
+  unitOf,
+} from './report-interval.js';
 import { type RevenuePeriod, type TenantApplicationFees } from './revenue.types.js';
 
 // Revenue is the ledger, summed by when Stripe booked it. Nothing here is kept: what is asked is added up, so it cannot differ.
@@ -17,16 +25,6 @@ const sums = `
 
 const accounts = `('CUSTOMER_RECEIVABLE', 'REFUNDS', 'DISPUTES', 'STRIPE_FEES', 'APPLICATION_FEES')`;
 
-/** What a statement is asked with, as it stands in the statement. */
-interface Asked {
-  readonly from: string;
-  readonly to: string;
-  /** As `date_trunc` has it. */
-  readonly unit: string;
-}
-
-const parameters: Asked = { from: '$1::timestamptz', to: '$2::timestamptz', unit: '$3::text' };
-
 /**
  * The periods that a range touches, whole, and every currency in each of them. A payment belongs to the day that the calendar on the wall shows, so
  * days are cut on the wall, and only their ends are turned into instants.
@@ -34,15 +32,9 @@ const parameters: Asked = { from: '$1::timestamptz', to: '$2::timestamptz', unit
  * @param currencies rows of currencies that are shown even when nothing happened
  * @param ours a condition on postings, where the policies do not say whose they are
  */
-const periods = ({ from, to, unit }: Asked, zone: string, currencies: string, ours = 'true'): string => `
-  with bounds as (
-    select zone, ('1 ' || ${unit})::interval as step, date_trunc(${unit}, ${from} at time zone zone) as first,
-      date_trunc(${unit}, (${to} - interval '1 microsecond') at time zone zone) as last
-    from (${zone}) zones
-  ), span as (
-    select *, psa_payments_start(first, zone) as "from", psa_payments_start(last + step, zone) as "to" from bounds
-  ), booked as (
-    select date_trunc(${unit}, p.booked_at at time zone s.zone) as wall, p.currency, ${sums}
+const periods = (asked: AskedPeriods, zone: string, currencies: string, ours = 'true'): string => `
+  with ${spanOf(zone, asked)}, booked as (
+    select date_trunc(${asked.unit}, p.booked_at at time zone s.zone) as wall, p.currency, ${sums}
     from span s, ledger_postings p
     where p.booked_at >= s."from" and p.booked_at < s."to" and p.account in ${accounts} and ${ours}
     group by 1, 2
@@ -55,7 +47,7 @@ const periods = ({ from, to, unit }: Asked, zone: string, currencies: string, ou
   order by 1, 2`;
 
 /** All currencies that the tenant ever took, from one to the next along the index; the account's own while there are none. */
-const tenantCurrencies = `(
+export const tenantCurrencies = `(
   with recursive taken as (
     (select currency from ledger_postings where account = 'CUSTOMER_RECEIVABLE' order by currency limit 1)
     union all
@@ -69,13 +61,13 @@ const tenantCurrencies = `(
 )`;
 
 /** A tenant's revenue, by period and currency. @param asked where it is not asked with parameters */
-export const revenueOfTenant = (asked = parameters): string =>
+export const revenueOfTenant = (asked = givenPeriods): string =>
   periods(asked, 'select time_zone as zone from tenants', tenantCurrencies);
 
 const tenantRevenue = revenueOfTenant();
 
 const isOurMode = `p.livemode = current_setting('app.livemode')::boolean`;
-const platformRevenue = periods(parameters, `select 'UTC' as zone`, 'select null where false', isOurMode);
+const platformRevenue = periods(givenPeriods, `select 'UTC' as zone`, 'select null where false', isOurMode);
 
 const feesByTenant = `
   select p.tenant_id, t.name, p.currency, ${sums}

@@ -10,6 +10,7 @@ import { chargeReport, type ChargeReport, intentReport, type IntentReport } from
 import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type ChargeId, idOf, type PaymentIntentId } from '../../stripe/types.js';
 import { recordMany } from './payment-crowd.js';
+import { keepFailure, keepFailures } from './payment-failures.js';
 import { paymentVersion, recordCharge, recordIntent } from './payment-record.js';
 
 type IntentEvent = EventOf<
@@ -37,11 +38,15 @@ async function unlessGone<Report>(asked: Promise<Report>): Promise<Report | Gone
 const intentChanged: EventHandler<IntentEvent, IntentReport | Gone> = {
   object: ({ data }) => data.object.id,
 
-  async apply(em, { data }, { accountId, created }, fetched) {
+  async apply(em, { data, type }, context, fetched) {
+    const { accountId, created } = context;
     const read = fetched === 'gone' ? null : fetched;
     const source = { accountId, asOf: created, fetched: read !== null };
-    const order = await recordIntent(em, read ?? intentReport(data.object), source);
-    return order === 'unclear' && fetched !== 'gone' ? 'fetch' : 'done';
+    const told = intentReport(data.object);
+    const order = await recordIntent(em, read ?? told, source);
+    if (order === 'unclear' && fetched !== 'gone') return 'fetch';
+    if (type === 'payment_intent.payment_failed') await keepFailure(em, { report: told, context });
+    return 'done';
   },
 
   applyMany,
@@ -75,13 +80,23 @@ const chargeChanged: EventHandler<ChargeEvent, ChargeReport | Gone> = {
 };
 
 /** One for both, because both change one payment. */
-function applyMany(rows: TenantRows, events: readonly Reported<IntentEvent | ChargeEvent>[]): Promise<AppliedMany[]> {
+async function applyMany(
+  rows: TenantRows,
+  events: readonly Reported<IntentEvent | ChargeEvent>[],
+): Promise<AppliedMany[]> {
   const reports = events.map(({ event: { data }, context: { accountId, created: asOf } }) => ({
     report: data.object.object === 'charge' ? chargeReport(data.object) : intentReport(data.object),
     accountId,
     asOf,
   }));
-  return recordMany(rows, reports);
+  const outcomes = await recordMany(rows, reports);
+  const failed = events.flatMap(({ event, context }, i) =>
+    event.type === 'payment_intent.payment_failed' && outcomes[i] === 'done'
+      ? [{ report: intentReport(event.data.object), context }]
+      : [],
+  );
+  keepFailures(rows, failed);
+  return outcomes;
 }
 
 export const paymentEvents = {
