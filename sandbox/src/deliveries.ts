@@ -81,6 +81,7 @@ export class Deliveries {
   };
   private stopped = false;
   private readonly held = new Set<Delivery>();
+  private idle: (() => void)[] = [];
   /** Told when an endpoint took an event: `pending_webhooks` goes down. */
   onSucceeded: (delivery: Delivery) => void = () => undefined;
 
@@ -157,6 +158,18 @@ export class Deliveries {
     return { open, held: this.held.size };
   }
 
+  /** Resolves when nothing is queued, waiting for a retry or under way; held ones do not count. */
+  async drained(timeoutMs: number): Promise<boolean> {
+    if (this.undelivered().open === 0) return true;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      this.idle.push(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
   /** What has not arrived yet, to be kept over a restart. */
   dump(): Delivery[] {
     return this.list().filter((d) => d.state === 'pending' || d.state === 'sending' || d.state === 'held');
@@ -181,6 +194,7 @@ export class Deliveries {
     this.all.clear();
     this.held.clear();
     this.finished.length = 0;
+    this.wakeIdle();
   }
 
   stop(): void {
@@ -237,6 +251,7 @@ export class Deliveries {
         void this.attempt(delivery).then(() => {
           this.sending--;
           this.pump();
+          this.wakeIdle();
         });
       }
     }
@@ -301,5 +316,10 @@ export class Deliveries {
     delivery.state = state;
     this.finished.push(delivery.id);
     if (this.finished.length > keptFinished) this.all.delete(this.finished.shift()!);
+  }
+
+  private wakeIdle(): void {
+    if (this.undelivered().open > 0) return;
+    for (const wake of this.idle.splice(0)) wake();
   }
 }
