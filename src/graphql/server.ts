@@ -2,6 +2,7 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { ApolloServer } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginInlineTraceDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
 import { Router } from 'express';
@@ -72,6 +73,8 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
     formatError: format,
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
+      // For subgraphs of a federation. Where it is not, it is loaded all the same: some megabytes.
+      ApolloServerPluginInlineTraceDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       compiledQueries(schema),
     ],
