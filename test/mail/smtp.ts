@@ -3,7 +3,7 @@ import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 
 /** A mail that the server has taken. */
-export interface Arrived extends Email {
+interface Arrived extends Email {
   /** Whom the envelope named; the mail's own headers may say something else. */
   readonly recipient: string;
   readonly raw: string;

@@ -6,7 +6,7 @@ import { forgetMailing, Receipts } from '../../src/features/notices/receipts.js'
 import { createLogger } from '../../src/shared/logger.js';
 import { newUuid, type Uuid } from '../../src/shared/uuid.js';
 import { openPostOffice, type PostOffice } from '../mail/post-office.js';
-import { aCustomer, anInvoice, aTenant, insertRow, type Row } from '../support/factories.js';
+import { aCustomer, anInvoice, aStripeConfig, aTenant, insertRow, type Row } from '../support/factories.js';
 
 let office: PostOffice;
 let tenantId: Uuid;
@@ -21,6 +21,7 @@ beforeAll(async () => {
   office = await openPostOffice({ receipt: (data, sender) => receiptPdf(data, sender) });
   const tenant = await aTenant(office.db, { name: 'Northwind IT' });
   tenantId = tenant.id;
+  await aStripeConfig(office.db, { tenantId });
   customerId = (await aCustomer(office.db, { tenantId, name: 'Harbour Street Dental', email: 'pay@dental.example' }))
     .id;
 });

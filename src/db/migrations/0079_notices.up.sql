@@ -8,8 +8,8 @@ create table notice_marks (
 );
 grant select, insert, delete on notice_marks to app_worker;
 
--- By Stripe's stamp, of all tenants: whose payments have succeeded lately.
-create index payments_succeeded on payments (livemode, succeeded_at) where succeeded_at is not null;
+-- By Stripe's stamp: which payments have succeeded lately, and whether a tenant has any.
+create index payments_succeeded on payments (tenant_id, livemode, succeeded_at, id) where succeeded_at is not null;
 
 alter table mail_settings
   add column renewal_days integer not null default 7 check (renewal_days between 1 and 60),

@@ -51,20 +51,33 @@ export class Receipts {
 
   /** Takes down the receipts of payments that have none. @returns how many */
   async look(): Promise<number> {
-    const { database, clock } = this.settings;
+    const { database, clock, logger } = this.settings;
     const now = clock.now().getTime();
     const since = await this.since(new Date(now));
     const isWhole = !this.seen || now - this.seen.wholeAt >= wholeEveryMs;
     const from = new Date(Math.max(since, now - windowMs, isWhole ? 0 : this.seen!.newest - overlapMs));
     const tenants = await database.platform((em) =>
       em.execute<{ tenantId: Uuid; newest: string }[]>(
-        `select tenant_id as "tenantId", max(succeeded_at) as newest from payments
-         where livemode = ? and succeeded_at > ?::timestamptz and status = 'SUCCEEDED' group by 1`,
-        [database.livemode, from],
+        // One look into the index for each tenant, however many payments there are.
+        `select t.tenant_id as "tenantId", p.succeeded_at as newest
+         from (select distinct tenant_id from stripe_accounts where livemode = ?) t
+           cross join lateral (select succeeded_at from payments where tenant_id = t.tenant_id and livemode = ? and succeeded_at is not null
+             order by succeeded_at desc, id desc limit 1) p
+         where p.succeeded_at > ?::timestamptz`,
+        [database.livemode, database.livemode, from],
       ),
     );
     let taken = 0;
-    for (const { tenantId } of tenants) taken += await this.ofTenant(tenantId, from);
+    let failed = 0;
+    for (const { tenantId } of tenants) {
+      // One that fails keeps no other from its turn.
+      taken += await this.ofTenant(tenantId, from).catch((error: unknown) => {
+        failed += 1;
+        logger.error({ err: error, tenantId }, 'The receipts of a tenant could not be taken down');
+        return 0;
+      });
+    }
+    if (failed > 0) return taken;
     const newest = Math.max(from.getTime(), ...tenants.map((tenant) => new Date(tenant.newest).getTime()));
     this.seen = { newest, wholeAt: isWhole ? now : this.seen!.wholeAt };
     return taken;
@@ -95,17 +108,25 @@ export class Receipts {
 
   private async ofTenant(tenantId: Uuid, from: Date): Promise<number> {
     const db = this.settings.database.tenant(tenantId);
-    let all = 0;
+    let taken = 0;
+    let after: Place = { paidAt: from.toISOString(), id: lastId };
     for (;;) {
-      const taken = await db.transaction(async (em) =>
-        enqueueMails(em, (await withoutReceipt(em, from)).map(receiptOf)),
-      );
-      all += taken;
-      // Fewer: that was all, or another process is doing the same.
-      if (taken < batch) return all;
+      const page = await db.transaction(async (em) => {
+        const rows = await withoutReceipt(em, after);
+        return { rows, taken: await enqueueMails(em, rows.map(receiptOf)) };
+      });
+      taken += page.taken;
+      if (page.rows.length < batch) return taken;
+      after = page.rows.at(-1)!;
     }
   }
 }
+
+/** Where a page of payments ends. */
+type Place = Pick<PaidRow, 'paidAt' | 'id'>;
+
+/** After all payments of that moment. */
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid;
 
 /** Where mails are not sent (any more), the time of this does not count when they are. */
 export async function forgetMailing(database: Database): Promise<void> {
@@ -129,7 +150,7 @@ interface PaidRow {
 }
 
 /** Succeeded, for a customer with an address, and not given back meanwhile. */
-function withoutReceipt(em: EntityManager, from: Date): Promise<PaidRow[]> {
+function withoutReceipt(em: EntityManager, after: Place): Promise<PaidRow[]> {
   return em.execute<PaidRow[]>(
     `select p.id, p.amount_received as amount, p.currency, p.succeeded_at as "paidAt", p.description, p.receipt_url as "receiptUrl",
        i.number as "invoiceNumber", c.id as "customerId", c.name as "customerName", c.email, m.type, m.brand, m.last4
@@ -137,12 +158,13 @@ function withoutReceipt(em: EntityManager, from: Date): Promise<PaidRow[]> {
        join customers c on c.tenant_id = p.tenant_id and c.id = p.customer_id
        left join invoices i on i.tenant_id = p.tenant_id and i.id = p.invoice_id
        left join payment_methods m on m.tenant_id = p.tenant_id and m.id = p.payment_method_id
-     where p.succeeded_at > greatest(?::timestamptz, (select unmuted_at from mail_settings)) and p.status = 'SUCCEEDED'
+     where (p.succeeded_at, p.id) > (?::timestamptz, ?::uuid) and p.status = 'SUCCEEDED'
+       and p.succeeded_at > coalesce((select unmuted_at from mail_settings), '-infinity')
        and p.amount_refunded < p.amount_received and c.email <> ''
        and not exists (select from mail_settings where 'RECEIPTS' = any (muted))
        and not exists (select from mails r where r.tenant_id = p.tenant_id and r.livemode = p.livemode and r.key = 'receipt:' || p.id)
      order by p.succeeded_at, p.id limit ${batch}`,
-    [from],
+    [after.paidAt, after.id],
   );
 }
 
