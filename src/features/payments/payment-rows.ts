@@ -171,32 +171,30 @@ export function writeInSets(rows: TenantRows, { payments, invoices, before }: Lo
 type Row = Readonly<Record<string, unknown>>;
 
 function paymentOf(row: Row): Payment {
-  const payment = filled(new Payment(), row, paymentColumns);
-  return Object.assign(payment, {
-    id: row.id,
-    invoiceId: row.invoice_id,
-    stripeAccountId: row.stripe_account_id,
-    stripePaymentIntentId: row.stripe_payment_intent_id,
-  });
+  const { id, invoice_id: invoiceId, stripe_account_id: stripeAccountId, stripe_payment_intent_id: intent } = row;
+  return entityOf(Payment, { id, invoiceId, stripeAccountId, stripePaymentIntentId: intent }, row, paymentColumns);
 }
 
 function invoiceOf(row: Row): Invoice {
-  const invoice = filled(new Invoice(), row, invoiceColumns);
-  return Object.assign(invoice, {
-    id: row.id,
-    subscriptionId: row.subscription_id,
-    totalMinor: row.total,
-    amountCreditedMinor: row.amount_credited,
-  });
+  const { id, subscription_id: subscriptionId, total: totalMinor, amount_credited: amountCreditedMinor } = row;
+  return entityOf(Invoice, { id, subscriptionId, totalMinor, amountCreditedMinor }, row, invoiceColumns);
 }
 
-function filled<Entity extends object>(entity: Entity, row: Row, columns: readonly Column<Entity>[]): Entity {
+/**
+ * An entity that no unit of work knows, with what was loaded and no more. It is not constructed: each property of an entity that MikroORM has seen
+ * begins with a setter that defines a getter and a setter, which for one payment took longer than all that is decided about it.
+ */
+function entityOf<Entity extends object>(
+  type: new () => Entity,
+  fields: Record<string, unknown>,
+  row: Row,
+  columns: readonly Column<Entity>[],
+): Entity {
   for (const [property, column, type] of columns) {
     const value = row[column] ?? null;
-    (entity as Record<string, unknown>)[property] =
-      type === 'timestamptz' && value !== null ? new Date(value as string) : value;
+    fields[property] = type === 'timestamptz' && value !== null ? new Date(value as string) : value;
   }
-  return entity;
+  return Object.setPrototypeOf(fields, type.prototype as object) as Entity;
 }
 
 function rowOf<Entity extends { readonly id: unknown }>(entity: Entity, columns: readonly Column<Entity>[]): string {
