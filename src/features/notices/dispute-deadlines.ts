@@ -14,7 +14,7 @@ export interface DisputeDeadlineSettings {
 
 interface DueDispute {
   readonly key: string;
-  readonly customerName: string | null;
+  readonly invoiceNumber: string | null;
   readonly amount: string;
   readonly currency: string;
   readonly reason: string;
@@ -41,22 +41,22 @@ export class DisputeDeadlines implements ScheduledJob {
           `select 'dispute:' || d.id || ':' || to_char(d.evidence_due_by at time zone 'UTC', 'YYYY-MM-DD') || ':'
                || case when d.evidence_due_by <= n.now + interval '1 day' then 1
                     when d.evidence_due_by <= n.now + interval '3 days' then 3 else 7 end as key,
-             c.name as "customerName", d.amount, d.currency, d.reason, d.stripe_dispute_id as "stripeDisputeId",
+             i.number as "invoiceNumber", d.amount, d.currency, d.reason, d.stripe_dispute_id as "stripeDisputeId",
              d.evidence_due_by as "answerBy"
            from disputes d cross join (select ?::timestamptz as now) n
              join payments p on p.tenant_id = d.tenant_id and p.id = d.payment_id
-             left join customers c on c.tenant_id = p.tenant_id and c.id = p.customer_id
+             left join invoices i on i.tenant_id = p.tenant_id and i.id = p.invoice_id
            where d.status in (?) and d.submission_count = 0 and d.evidence_due_by > n.now and d.evidence_due_by <= n.now + interval '7 days'
            order by d.evidence_due_by limit 500`,
           [now, [...awaitingAnswer]],
         );
-        for (const { key, answerBy, amount, currency, customerName, reason, stripeDisputeId } of due) {
+        for (const { key, answerBy, amount, currency, invoiceNumber, reason, stripeDisputeId } of due) {
           await enqueueAdminMail(em, {
             key,
             template: 'dispute-deadline',
             until: new Date(answerBy),
             data: {
-              ...{ customerName, reason, stripeDisputeId },
+              ...{ invoiceNumber, reason, stripeDisputeId },
               ...{ amount: { amount: Number(amount), currency }, answerBy: new Date(answerBy).toISOString() },
             },
           });

@@ -4,7 +4,8 @@ import { type MailMoney } from '../say.js';
 
 /** A dispute that nobody has answered, and that is lost unless somebody does. */
 export interface DisputeDeadlineData {
-  readonly customerName: string | null;
+  /** Not whose: what an admin was mailed outlives a customer's data. */
+  readonly invoiceNumber: string | null;
   readonly amount: MailMoney;
   /** Stripe's word for it: `fraudulent`. */
   readonly reason: string;
@@ -15,12 +16,12 @@ export interface DisputeDeadlineData {
 export const disputeDeadline: MailTemplate<DisputeDeadlineData> = {
   topic: MailTopic.DISPUTES,
   subject: ({ amount, answerBy }, say) => `Dispute over ${say.money(amount)}: answer by ${say.date(answerBy)}`,
-  view: ({ customerName, amount, reason, stripeDisputeId, answerBy }, say) => ({
-    ...{ customerName, reason: reason.replaceAll('_', ' '), stripeDisputeId },
+  view: ({ invoiceNumber, amount, reason, stripeDisputeId, answerBy }, say) => ({
+    ...{ invoiceNumber, reason: reason.replaceAll('_', ' '), stripeDisputeId },
     ...{ amount: say.money(amount), date: say.dateTime(answerBy) },
   }),
   sample: {
-    customerName: 'Harbour Street Dental',
+    invoiceNumber: 'INV-1042',
     amount: { amount: 123_450, currency: 'usd' },
     reason: 'product_not_received',
     stripeDisputeId: 'dp_example',
