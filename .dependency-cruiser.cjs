@@ -66,7 +66,7 @@ module.exports = {
       to: { path: 'node_modules/stripe/' },
     },
     {
-      // Some 25 MB that a process that serves requests must not hold.
+      // Some 12 MB that a process that serves requests must not hold.
       name: 'pg-boss-is-loaded-when-it-is-needed',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/jobs/schedules/boss-database\\.ts$' },

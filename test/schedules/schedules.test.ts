@@ -73,11 +73,12 @@ test('a job runs when its minute comes, and once more for all that came while no
   // It was due two hours ago, and is due again in 22.
   const cron = `0 ${(new Date().getUTCHours() + 22) % 24} * * *`;
   const daily = { name: 'daily', cron, run: () => Promise.resolve(void days++) };
-  const before = start(everyMinute, daily);
+  const before = start(everyMinute, daily, { name: 'of-a-former-version', run: () => Promise.resolve() });
   await isKnown('daily');
   await before.stop();
   expect(days).toBe(0);
 
+  await app.db.query(`update scheduled_jobs set seen_at = now() - interval '8 days'`);
   await app.db.query(`update payments_pgboss.schedule set created_on = now() - interval '9 days'`);
   await app.db.query(`update payments_pgboss.version set cron_on = now() - interval '3 days'`);
   const after = start(everyMinute, daily);
@@ -85,6 +86,8 @@ test('a job runs when its minute comes, and once more for all that came while no
   await until(async () => (await jobOf('minutely'))?.lastSucceededAt, 'the other ran');
   await after.stop();
   expect(days).toBe(1);
+  expect(await jobOf('of-a-former-version')).toBeUndefined();
+  expect(await app.db.query(`select from payments_pgboss.schedule where name ~ 'former'`)).toEqual([]);
   expect(await jobOf('daily')).toMatchObject({ failures: 0, isRunning: false, lastRun: { outcome: 'SUCCEEDED' } });
   expect(Date.parse((await jobOf('daily'))!.nextRunAt as string)).toBeGreaterThan(Date.now());
 });

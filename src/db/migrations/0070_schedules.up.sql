@@ -513,7 +513,7 @@ create table scheduled_jobs (
   succeeded_at timestamptz,
   -- Since the last success.
   failures integer not null default 0 check (failures >= 0),
-  -- When a process last started that has this job. What none has any more is forgotten after a week.
+  -- When a process last had this job, give or take an hour. What none has any more is forgotten after a week.
   seen_at timestamptz not null default now(),
   created_at timestamptz not null default now(),
   primary key (livemode, name)

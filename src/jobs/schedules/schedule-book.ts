@@ -89,13 +89,20 @@ export class ScheduleBook {
     );
   }
 
-  async standings(): Promise<Standing[]> {
+  /**
+   * How the jobs are doing that any process has; what only a former version had is late for ever, and nobody's concern.
+   * @param names what this process has
+   */
+  async standings(names: readonly string[]): Promise<Standing[]> {
     const rows = await this.database.worker((em) =>
       em.execute<Record<keyof Standing, string>[]>(
-        `select name, failures, extract(epoch from now() - coalesce(succeeded_at, created_at)) as age,
+        `with had as (
+           update scheduled_jobs set seen_at = now() where livemode = ? and name in (?) and seen_at < now() - interval '1 hour'
+         )
+         select name, failures, extract(epoch from now() - coalesce(succeeded_at, created_at)) as age,
            case when run_token is null then greatest(0, extract(epoch from now() - next_run_at)) else 0 end as late
-         from scheduled_jobs where livemode = ?`,
-        [this.livemode],
+         from scheduled_jobs where livemode = ? and (seen_at > now() - interval '1 day' or name in (?))`,
+        [this.livemode, names, this.livemode, names],
       ),
     );
     return rows.map(({ name, age, failures, late }) => ({

@@ -165,12 +165,15 @@ export class Schedules {
   private async look(): Promise<void> {
     const { logger, jobs, pollSeconds = 5 } = this.settings;
     try {
-      for (const { id, name } of await this.book.requests(jobs.map((job) => job.name))) {
+      const names = jobs.map(({ name }) => name);
+      for (const { id, name } of await this.book.requests(names)) {
         // One that waits or runs already is enough: then nothing is sent.
         await this.boss?.send(this.queueOf({ name }), null);
         await this.book.queued(id);
       }
-      for (const standing of await this.book.standings()) {
+      const standings = await this.book.standings(names);
+      for (const gauge of [successAge, failures, late]) gauge.reset();
+      for (const standing of standings) {
         successAge.set({ job: standing.name }, standing.age);
         failures.set({ job: standing.name }, standing.failures);
         late.set({ job: standing.name }, standing.late);
