@@ -14,6 +14,8 @@ export interface ObjectTypes {
   charge: Stripe.Charge;
   'checkout.session': Stripe.Checkout.Session;
   coupon: Stripe.Coupon;
+  credit_note: Stripe.CreditNote;
+  credit_note_line_item: Stripe.CreditNoteLineItem;
   customer: Stripe.Customer;
   dispute: Stripe.Dispute;
   event: StoredEvent;
@@ -85,6 +87,8 @@ export const prefixes = {
   charge: 'ch',
   'checkout.session': 'cs_test',
   coupon: 'coupon',
+  credit_note: 'cn',
+  credit_note_line_item: 'cnli',
   customer: 'cus',
   dispute: 'du',
   event: 'evt',

@@ -24,6 +24,7 @@ const served = [
   '/v1/invoices',
   '/v1/invoiceitems',
   '/v1/invoice_payments',
+  '/v1/credit_notes',
   '/v1/billing_portal',
   '/v1/checkout',
   '/v1/events',

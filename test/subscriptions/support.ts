@@ -64,13 +64,11 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
   const settled = async () => {
     await until(
       async () => {
-        const states = ['pending', 'sending', 'held'].map((state) =>
-          app.sandbox.control<{ data: unknown[] }>(`/deliveries?state=${state}`),
-        );
-        return (await Promise.all(states)).every(({ data }) => data.length === 0);
+        const { open, held } = await app.sandbox.control<{ open: number; held: number }>('/undelivered');
+        return open + held === 0;
       },
       'all events are delivered',
-      60_000,
+      300_000,
     );
     await until(
       async () => {
@@ -80,7 +78,7 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
         return row!.n === 0;
       },
       'all events are done with',
-      60_000,
+      300_000,
     );
   };
 
@@ -109,12 +107,12 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
     async aSubscription({ method = 'pm_card_visa', contract = {}, input = {} } = {}) {
       const customer = await tenant.aCustomer(method);
       const contractId = await tenant.aContract(customer.id, contract);
-      await settled();
-      const [saved] = await tenant.rows(
-        'select id from payment_methods where tenant_id = $1 and customer_id = $2',
-        customer.id,
-      );
-      const variables = { input: { idempotencyKey: randomUUID(), contractId, paymentMethodId: saved!.id, ...input } };
+      // Its events bring it here.
+      const saved = await until(async () => {
+        const sql = 'select id from payment_methods where tenant_id = $1 and customer_id = $2';
+        return (await tenant.rows(sql, customer.id))[0];
+      }, 'the method is here');
+      const variables = { input: { idempotencyKey: randomUUID(), contractId, paymentMethodId: saved.id, ...input } };
       const { createSubscription } = await tenant.ask(createMutation, variables);
       const { id, stripeSubscriptionId: stripeId } = createSubscription.subscription;
       return { id, stripeId, contractId, customer };
@@ -124,7 +122,7 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
       frozen += seconds;
       const path = `/test_helpers/test_clocks/${clock.id}`;
       await stripe('POST', `${path}/advance`, { frozen_time: String(frozen) });
-      await until(async () => (await stripe<Facts>('GET', path)).status === 'ready', 'the clock has arrived', 60_000);
+      await until(async () => (await stripe<Facts>('GET', path)).status === 'ready', 'the clock has arrived', 300_000);
       await settled();
     },
     settled,

@@ -13,6 +13,7 @@ import { billingPortalPages } from './billing-portal-pages.js';
 import { charges } from './charges.js';
 import { checkoutPages } from './checkout-pages.js';
 import { checkoutSessions } from './checkout-sessions.js';
+import { creditNotes } from './credit-notes.js';
 import { customers } from './customers.js';
 import { disputes } from './disputes.js';
 import { externalAccounts } from './external-accounts.js';
@@ -52,6 +53,7 @@ export const resources: Resource[] = [
   authentication,
   balance,
   charges,
+  creditNotes,
   customers,
   paymentIntents,
   paymentMethods,

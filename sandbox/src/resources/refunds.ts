@@ -91,7 +91,7 @@ function destination(charge: Stripe.Charge): Stripe.Refund.DestinationDetails {
 }
 
 /** Books a refund: the charge, the account's balance and, when asked for, the application fee. {@link https://docs.stripe.com/refunds} */
-function createRefund(ctx: Context, params: CreateRefund): Stripe.Refund {
+export function createRefund(ctx: Context, params: CreateRefund): Stripe.Refund {
   if (params.origin !== undefined) throw invalid('There is no customer balance to refund from.', 'origin');
   const charge = chargeToRefund(ctx, params);
   const left = charge.amount - charge.amount_refunded;
