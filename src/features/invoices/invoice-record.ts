@@ -19,15 +19,32 @@ export interface CycleInvoice {
 
 const locked = { lockMode: LockMode.PESSIMISTIC_WRITE } as const;
 
+/**
+ * What a transaction has locked: an EntityManager lives as long as its transaction. One batch of events names an invoice some twenty times,
+ * and nobody else can change it meanwhile.
+ */
+const lockedBy = new WeakMap<EntityManager, Map<InvoiceId, CycleInvoice>>();
+
 /** The invoice of a cycle that is known already, locked. */
 export async function lockCycle(
   em: EntityManager,
   stripeInvoiceId: InvoiceId,
   stripeAccountId: AccountId,
 ): Promise<CycleInvoice | null> {
+  const held = lockedBy.get(em)?.get(stripeInvoiceId);
+  // Only while it is what is written: another copy of the row may have taken its place.
+  const isManaged =
+    held && em.getUnitOfWork().getById<Invoice>(Invoice, [tenantOf(em), held.invoice.id]) === held.invoice;
+  if (isManaged && held.cycle.stripeAccountId === stripeAccountId) return held;
   const cycle = await em.findOne(StripeInvoice, { stripeInvoiceId, stripeAccountId }, locked);
   if (!cycle || cycle.invoiceId === null) return null;
-  return { cycle, invoice: await em.findOneOrFail(Invoice, { id: cycle.invoiceId }, locked) };
+  return keep(em, { cycle, invoice: await em.findOneOrFail(Invoice, { id: cycle.invoiceId }, locked) });
+}
+
+function keep(em: EntityManager, known: CycleInvoice): CycleInvoice {
+  const held = lockedBy.get(em) ?? new Map<InvoiceId, CycleInvoice>();
+  lockedBy.set(em, held.set(known.cycle.stripeInvoiceId, known));
+  return known;
 }
 
 /**
