@@ -4,6 +4,9 @@ import { AuditEntry } from './src/features/audit/audit-entry.entity.js';
 import { Contract } from './src/features/contracts/contract.entity.js';
 import { Customer, StripeCustomer } from './src/features/customers/customer.entity.js';
 import { Dispute } from './src/features/disputes/dispute.entity.js';
+import { DunningCase } from './src/features/dunning/dunning-case.entity.js';
+import { DunningSettings } from './src/features/dunning/dunning-settings.entity.js';
+import { DunningStep } from './src/features/dunning/dunning-step.entity.js';
 import { Invoice } from './src/features/invoices/invoice.entity.js';
 import { InvoiceLine } from './src/features/invoices/invoice-line.entity.js';
 import { StripeInvoice } from './src/features/invoices/stripe-invoice.entity.js';
@@ -39,6 +42,9 @@ export const entities: EntityClass<object>[] = [
   Payment,
   Refund,
   Dispute,
+  DunningSettings,
+  DunningCase,
+  DunningStep,
   WebhookEvent,
   WebhookEndpoint,
   WebhookDelivery,

@@ -4,6 +4,10 @@ import { disputeCommands } from '../features/disputes/dispute.commands.js';
 import { DriftJob } from '../features/drift/drift-job.js';
 import { FailureAlarm } from '../features/insights/failure-alarm.js';
 import { MrrJob } from '../features/insights/mrr-job.js';
+import { dunningCommands } from '../features/dunning/dunning.commands.js';
+import { DunningGauges } from '../features/dunning/dunning-gauges.js';
+import { DunningRounds } from '../features/dunning/dunning-rounds.js';
+import { DunningSearch } from '../features/dunning/dunning-search.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
@@ -68,6 +72,7 @@ const commandKinds: AnyCommandKind[] = [
   ...paymentCommands,
   ...refundCommands,
   ...disputeCommands,
+  ...dunningCommands,
 ];
 
 /** What is done by the clock: at most once at a time over all processes, see docs/operating.md. A job is one line here. */
@@ -76,6 +81,8 @@ function scheduledJobs(parts: BackgroundParts): ScheduledJob[] {
     new DriftJob(parts),
     new LedgerVerification({ ...parts, checks: [...ledgerChecks, ...payoutChecks] }),
     new MrrJob(parts),
+    new DunningRounds(parts),
+    new DunningSearch(parts),
     new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays }),
     new DeliveryRetention(parts),
   ];
@@ -89,6 +96,7 @@ function loops(parts: BackgroundParts): BackgroundPart[] {
     new CommandRecovery(database, stripe, commandKinds, { clock, logger }),
     new Bookkeeper(database, stripe, [payoutStep], [...ledgerChecks, ...payoutChecks], { logger }),
     new DisputeAlarm(parts),
+    new DunningGauges(parts),
     new FailureAlarm(parts),
     new WebhookSender({ ...parts, secrets: parts.endpointSecrets, guard: parts.addressGuard }),
   ];

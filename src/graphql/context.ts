@@ -7,6 +7,8 @@ import { type DisputeContext } from '../features/disputes/dispute.resolver.js';
 import { DisputeService } from '../features/disputes/dispute.service.js';
 import { type DriftContext } from '../features/drift/drift.resolver.js';
 import { DriftService } from '../features/drift/drift.service.js';
+import { type DunningContext } from '../features/dunning/dunning.resolver.js';
+import { DunningService } from '../features/dunning/dunning.service.js';
 import { type LiveFeed } from '../features/live/live-feed.js';
 import { type LiveContext } from '../features/live/live.resolver.js';
 import { type LiveConnection, LiveService } from '../features/live/live.service.js';
@@ -85,6 +87,7 @@ interface Slices
     ScheduleContext,
     WebhookEventContext,
     WebhookEndpointContext,
+    DunningContext,
     PayoutContext,
     LedgerContext,
     DisputeContext,
@@ -207,6 +210,14 @@ export class RequestContext implements Slices {
     return this.once(
       'drift',
       () => new DriftService({ ...parts, db: parts.database.tenant(tenantId), actor: somebody.subject }),
+    );
+  }
+
+  get dunning(): DunningService {
+    const { parts, somebody, tenantId } = this;
+    return this.once(
+      'dunning',
+      () => new DunningService(parts.database.tenant(tenantId), parts.clock, somebody.subject),
     );
   }
 

@@ -7,6 +7,7 @@ import { ContractResolver } from '../features/contracts/contract.resolver.js';
 import { CustomerResolver } from '../features/customers/customer.resolver.js';
 import { DisputeResolver, PaymentDisputeResolver } from '../features/disputes/dispute.resolver.js';
 import { DriftResolver } from '../features/drift/drift.resolver.js';
+import { DunningResolver, InvoiceDunningResolver } from '../features/dunning/dunning.resolver.js';
 import { LiveResolver } from '../features/live/live.resolver.js';
 import { FailureResolver } from '../features/insights/failure.resolver.js';
 import { InsightsResolver } from '../features/insights/insights.resolver.js';
@@ -56,6 +57,8 @@ const resolvers: NonEmptyArray<new () => object> = [
   DriftResolver,
   WebhookEventResolver,
   WebhookEndpointResolver,
+  DunningResolver,
+  InvoiceDunningResolver,
   PayoutResolver,
   PayoutContentsResolver,
   PaymentPayoutResolver,

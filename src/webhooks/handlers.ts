@@ -1,5 +1,6 @@
 import { disputeEvents } from '../features/disputes/dispute.events.js';
 import { insightsEvents } from '../features/insights/insights.events.js';
+import { dunningEvents } from '../features/dunning/dunning.events.js';
 import { draftFeeEvents, invoiceEvents } from '../features/invoices/invoice.events.js';
 import { ledgerEvents } from '../features/ledger/ledger.events.js';
 import { onboardingEvents } from '../features/onboarding/onboarding.events.js';
@@ -22,6 +23,7 @@ export const handlers = new HandlerIndex(
   refundEvents,
   disputeEvents,
   invoicePaymentEvents,
+  dunningEvents,
   ledgerEvents,
   payoutEvents,
   insightsEvents,

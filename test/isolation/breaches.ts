@@ -41,6 +41,9 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   ledger_checks: ['app_platform', 'app_readonly'],
   webhook_endpoints: ['app_readonly'],
   webhook_deliveries: ['app_worker', 'app_readonly'],
+  dunning_settings: ['app_readonly'],
+  dunning_cases: ['app_worker', 'app_readonly'],
+  dunning_steps: ['app_readonly'],
   payouts: ['app_readonly'],
   payout_transactions: ['app_readonly'],
   commands: ['app_worker'],
@@ -65,6 +68,7 @@ const writableBy: Readonly<Record<string, { role: string; row: object; not: obje
 const changeableBy: Readonly<Record<string, readonly (readonly [role: string, column: string])[]>> = {
   commands: [['app_worker', 'attempts']],
   mails: [['app_worker', 'attempts']],
+  dunning_cases: [['app_worker', 'visits']],
   ledger_imports: [['app_worker', 'attempts']],
   webhook_deliveries: [['app_worker', 'attempts']],
   stripe_config: [['app_platform', 'application_fee_fixed']],

@@ -32,6 +32,7 @@ const absent: Ids = {
   webhookEvent: randomUUID(),
   webhookEndpoint: randomUUID(),
   webhookDelivery: randomUUID(),
+  dunningCase: randomUUID(),
   mail: randomUUID(),
   stripePaymentMethod: 'pm_absent0000000000',
 };
@@ -80,6 +81,7 @@ async function idsOf(tenant: PlantedTenant): Promise<Ids> {
     webhookEvent: id('stripe_webhook_events'),
     webhookEndpoint: id('webhook_endpoints'),
     webhookDelivery: id('webhook_deliveries'),
+    dunningCase: id('dunning_cases'),
     mail: id('mails'),
     stripePaymentMethod: atStripe.id,
   };
@@ -150,6 +152,7 @@ test('without the policies that test fails, at every query that names or lists s
           'Query.driftReport',
           'Query.balance',
           'Query.mailSettings',
+          'Query.dunningSettings',
           ...sums,
         ].includes(name),
     ),

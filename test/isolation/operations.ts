@@ -26,6 +26,7 @@ export interface Ids {
   readonly webhookEvent: string;
   readonly webhookEndpoint: string;
   readonly webhookDelivery: string;
+  readonly dunningCase: string;
   readonly mail: string;
   readonly stripePaymentMethod: string;
 }
@@ -105,6 +106,11 @@ export const operations: Readonly<Record<string, Operation>> = {
   'Query.mailSettings': { who: admin },
   'Mutation.updateMailSettings': { who: admin, asked: () => [input({ senderName: 'Somebody', muted: ['TRIALS'] })] },
   'Mutation.resendMail': { who: admin, asked: ({ mail }) => [input({ id: mail })] },
+  'Query.dunningSettings': { who: staff },
+  'Query.dunningCases': { who: staff, asked: ({ customer }) => [{}, { filter: { customerId: customer } }] },
+  'Mutation.updateDunningSettings': { who: admin, asked: () => [input({ retryDays: [2, 4], end: 'CANCEL' })] },
+  'Mutation.stopDunning': { who: billing, asked: ({ dunningCase }) => [input({ caseId: dunningCase })] },
+  'Mutation.retryDunningNow': { who: billing, asked: ({ dunningCase }) => [input({ caseId: dunningCase, ...key() })] },
   'Query.auditLog': { who: admin },
   'Query.platform': { who: platform },
 

@@ -1,0 +1,121 @@
+import { type Commands } from '../../jobs/commands/commands.js';
+import { AppError } from '../../shared/errors.js';
+import { createPayment } from '../payments/create-payment.js';
+import { cancelSubscription, pauseSubscription } from '../subscriptions/change-subscription.js';
+import { SubscriptionPauseBehavior } from '../subscriptions/subscription-state.js';
+import { stepKey } from './dunning-cases.js';
+import { DunningEnd, DunningRetries } from './dunning-settings.entity.js';
+import { type Facts } from './dunning-facts.js';
+import { type DunningOutcome } from './dunning-step.entity.js';
+import { retryInvoice } from './dunning.commands.js';
+
+/** What came of what was tried at Stripe. `AGAIN`: not known yet, or not possible now; the same is asked again later, and done once. */
+export interface Result {
+  readonly outcome: Exclude<`${DunningOutcome}`, 'PLANNED' | 'RUNNING'> | 'AGAIN';
+  readonly declineCode: string | null;
+}
+
+/** Under whose name the audit log and the commands show what is done by the clock. */
+const dunningActor = 'dunning';
+
+const notNow = new Set([
+  'CONFLICT',
+  'OUTCOME_UNKNOWN',
+  'STRIPE_UNAVAILABLE',
+  'RATE_LIMITED',
+  'TENANT_NOT_READY',
+  'INTERNAL',
+]);
+
+/** Tries to collect, once for the step. */
+export async function attempt(commands: Commands, facts: Facts, number: number): Promise<Result> {
+  try {
+    return facts.stripeInvoiceId
+      ? await attemptCycle(commands, facts, number)
+      : await attemptPayment(commands, facts, number);
+  } catch (error) {
+    return resultOf(error);
+  }
+}
+
+async function attemptCycle(commands: Commands, { id }: Facts, number: number): Promise<Result> {
+  const { outcome } = await commands.run(retryInvoice, {
+    idempotencyKey: stepKey(id, number),
+    params: { caseId: id, number },
+    actor: dunningActor,
+  });
+  return { outcome: outcome.result as Result['outcome'], declineCode: outcome.declineCode ?? null };
+}
+
+/** An invoice that no subscription made is Stripe's only as a payment: another one is made, with the method that the customer has saved. */
+async function attemptPayment(commands: Commands, facts: Facts, number: number): Promise<Result> {
+  const { id, invoiceId, methodId } = facts;
+  if (methodId === null) return { outcome: 'REFUSED', declineCode: null };
+  const { outcome } = await commands.run(createPayment, {
+    idempotencyKey: stepKey(id, number),
+    params: {
+      ...{ invoiceId, paymentMethodId: methodId, confirm: true, offSession: true },
+      ...{ customerId: null, amount: null, currency: null, savePaymentMethod: false, captureLater: false },
+      ...{ description: null, metadata: {} },
+    },
+    actor: dunningActor,
+  });
+  const [payment] = await commands.db.transaction((em) =>
+    em.execute<{ status: string; code: string | null }[]>(
+      'select status, coalesce(failure_decline_code, failure_code) as code from payments where id = ?',
+      [outcome.paymentId],
+    ),
+  );
+  switch (payment?.status) {
+    case 'SUCCEEDED':
+      return { outcome: 'PAID', declineCode: null };
+    case 'ACTION_REQUIRED':
+      return { outcome: 'ACTION_REQUIRED', declineCode: 'authentication_required' };
+    case 'FAILED':
+    case 'CANCELED':
+      return { outcome: 'DECLINED', declineCode: payment.code };
+    default:
+      return { outcome: 'PROCESSING', declineCode: null };
+  }
+}
+
+/** Brings about the chosen end, once. What Stripe does by itself is left to it. */
+export async function bringAboutEnd(commands: Commands, facts: Facts): Promise<Result> {
+  const { id, end, retries, subscriptionId } = facts;
+  const done: Result = { outcome: 'DONE', declineCode: null };
+  if (subscriptionId === null || retries === DunningRetries.STRIPE || end === DunningEnd.LEAVE) return done;
+  const common = { idempotencyKey: `dunning:${id}:end`, actor: dunningActor };
+  try {
+    if (end === DunningEnd.CANCEL) {
+      const params = { id: subscriptionId, atPeriodEnd: false, undo: false, prorate: false };
+      await commands.run(cancelSubscription, { ...common, params });
+    } else {
+      const params = { id: subscriptionId, behavior: SubscriptionPauseBehavior.KEEP_AS_DRAFT, resumesAt: null };
+      await commands.run(pauseSubscription, { ...common, params });
+    }
+    return done;
+  } catch (error) {
+    const { outcome, declineCode } = resultOf(error);
+    // It has ended already: somebody was quicker.
+    return { outcome: outcome === 'SKIPPED' ? 'DONE' : outcome === 'REFUSED' ? 'FAILED' : outcome, declineCode };
+  }
+}
+
+/** What an error means for a step. */
+function resultOf(error: unknown): Result {
+  if (!(error instanceof AppError)) throw error;
+  const { code, details } = error;
+  const stripeCode = textOf(details.stripeCode);
+  const declineCode = textOf(details.declineCode) ?? stripeCode;
+  if (code === 'PAYMENT_ACTION_REQUIRED' || stripeCode === 'invoice_payment_intent_requires_action')
+    return { outcome: 'ACTION_REQUIRED', declineCode: 'authentication_required' };
+  if (code === 'CARD_DECLINED') return { outcome: 'DECLINED', declineCode };
+  if (notNow.has(code)) return { outcome: 'AGAIN', declineCode: null };
+  const isNeedless =
+    code === 'INVALID_STATE' || code === 'ACCOUNT_DISCONNECTED' || stripeCode === 'invoice_already_paid';
+  return { outcome: isNeedless ? 'SKIPPED' : 'REFUSED', declineCode: isNeedless ? null : declineCode };
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

@@ -1,0 +1,72 @@
+import { Gauge } from 'prom-client';
+import { type Database } from '../../db/database.js';
+import { type Logger } from '../../shared/logger.js';
+import { metrics } from '../../shared/metrics.js';
+
+const cases = new Gauge({
+  name: 'dunning_cases',
+  help: 'Cases of dunning of all tenants: OPEN now; RECOVERED, LOST, STOPPED in the last 30 days.',
+  labelNames: ['state'],
+  registers: [metrics],
+});
+const amounts = new Gauge({
+  name: 'dunning_amount',
+  help: 'What was due in them when they began, in minor units of each currency.',
+  labelNames: ['state', 'currency'],
+  registers: [metrics],
+});
+const late = new Gauge({
+  name: 'dunning_late_seconds',
+  help: 'For how long the step is due that has been waiting the longest; 0 when none is.',
+  registers: [metrics],
+});
+
+export interface DunningGaugesSettings {
+  readonly database: Database;
+  readonly logger: Logger;
+  /** Milliseconds between two looks: a minute. */
+  readonly everyMs?: number;
+}
+
+/** Shows on the metrics how much is being collected, and how much was lost. Harmless to run in several processes. */
+export class DunningGauges {
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<unknown> | null = null;
+
+  constructor(private readonly settings: DunningGaugesSettings) {}
+
+  start(): void {
+    const { everyMs = 60_000, logger } = this.settings;
+    const look = () => {
+      this.running ??= this.measure()
+        .catch((error: unknown) => logger.error({ err: error }, 'Dunning cannot be measured'))
+        .finally(() => (this.running = null));
+    };
+    this.timer = setInterval(look, everyMs);
+    this.timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.timer) clearInterval(this.timer);
+    await this.running;
+  }
+
+  /** Counts, and sets the gauges. */
+  async measure(): Promise<void> {
+    const { database } = this.settings;
+    const rows = await database.worker((em) =>
+      em.execute<{ state: string; currency: string; n: string; amount: string; late: string | null }[]>(
+        `select state, currency, count(*) as n, sum(amount) as amount, extract(epoch from now() - min(next_at)) as late
+         from dunning_cases where livemode = ? and (state = 'OPEN' or closed_at > now() - interval '30 days') group by state, currency`,
+        [database.livemode],
+      ),
+    );
+    cases.reset();
+    amounts.reset();
+    for (const { state, currency, n, amount } of rows) {
+      cases.inc({ state }, Number(n));
+      amounts.set({ state, currency }, Number(amount));
+    }
+    late.set(Math.max(0, ...rows.map((row) => Number(row.late ?? 0))));
+  }
+}
