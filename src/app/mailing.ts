@@ -5,6 +5,7 @@ import { Postman } from '../features/mail/postman.js';
 import { type ReceiptData } from '../features/mail/templates/receipt.js';
 import { BalanceAlerts } from '../features/notices/balance-alerts.js';
 import { DisputeDeadlines } from '../features/notices/dispute-deadlines.js';
+import { MailRetention } from '../features/notices/mail-retention.js';
 import { receiptPdf } from '../features/notices/receipt-pdf.js';
 import { forgetMailing, Receipts } from '../features/notices/receipts.js';
 import { Reminders } from '../features/notices/reminders.js';
@@ -21,6 +22,8 @@ export interface MailingParts {
   readonly payLinks: PayLinks;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Days that the contents of mails are kept, as those of events. */
+  readonly eventRetentionDays: number;
   /** Null: nothing is mailed. */
   readonly mail: (MailerSettings & { readonly font: string | null }) | null;
 }
@@ -36,14 +39,15 @@ export function createMailing(parts: MailingParts): {
   readonly jobs: ScheduledJob[];
 } {
   const { database, logger, mail } = parts;
-  if (!mail) return { loops: [silence(parts)], jobs: [] };
+  const retention = new MailRetention({ ...parts, retentionDays: parts.eventRetentionDays });
+  if (!mail) return { loops: [silence(parts)], jobs: [retention] };
   const postman = new Postman({
     ...{ database, logger, from: mail.from, mailer: new Mailer(mail) },
     attachments: mailAttachments(mail.font),
   });
   return {
     loops: [postman, new Receipts(parts)],
-    jobs: [new Reminders(parts), new DisputeDeadlines(parts), new BalanceAlerts(parts)],
+    jobs: [new Reminders(parts), new DisputeDeadlines(parts), new BalanceAlerts(parts), retention],
   };
 }
 

@@ -1,4 +1,5 @@
 import { DisputeDeadlines } from '../../src/features/notices/dispute-deadlines.js';
+import { MailRetention } from '../../src/features/notices/mail-retention.js';
 import { Reminders } from '../../src/features/notices/reminders.js';
 import { PayLinks } from '../../src/features/pay-page/pay-links.js';
 import { createLogger } from '../../src/shared/logger.js';
@@ -269,6 +270,19 @@ describe('a dispute', () => {
     await alert();
     expect(await keys()).toEqual([]);
   });
+});
+
+test('what old mails said is forgotten, but not that there were some', async () => {
+  await aSubscription();
+  await remind();
+  await office.sendAll();
+  const retention = new MailRetention({ database: office.database, clock, logger, retentionDays: 400 });
+  await office.db.query('update stripe_accounts set disconnected_at = now()');
+  await retention.run(once);
+  await office.db.query('update stripe_accounts set disconnected_at = null');
+  expect(await mails()).toMatchObject([{ recipient: null, data: {}, subject: null, state: 'SENT' }]);
+  await remind();
+  expect(await keys()).toHaveLength(1);
 });
 
 test('a tenant that has disconnected its account is left alone, and one that fails keeps no other from its turn', async () => {

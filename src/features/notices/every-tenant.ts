@@ -3,18 +3,19 @@ import { type Logger } from '../../shared/logger.js';
 import { type Uuid } from '../../shared/uuid.js';
 
 /**
- * Does something for each tenant with a connected account, one after the other. One that fails does not keep the others from their turn.
+ * Does something for each tenant with a connected account (or with one that was, if `everConnected`), one after the other. One that fails does not keep the others from their turn.
  * @throws Error at the end, when it failed for any
  */
 export async function forEveryTenant(
   { database, logger }: { readonly database: Database; readonly logger: Logger },
   signal: AbortSignal,
   work: (db: TenantDb) => Promise<unknown>,
+  { everConnected = false } = {},
 ): Promise<void> {
   const tenants = await database.worker((em) =>
     em.execute<{ id: Uuid }[]>(
-      'select distinct tenant_id as id from stripe_accounts where livemode = ? and disconnected_at is null order by 1',
-      [database.livemode],
+      'select distinct tenant_id as id from stripe_accounts where livemode = ? and (? or disconnected_at is null) order by 1',
+      [database.livemode, everConnected],
     ),
   );
   let failed = 0;
