@@ -37,6 +37,7 @@ import { RefundService } from '../features/refunds/refund.service.js';
 import { BalanceService } from '../features/payouts/balance.js';
 import { type PayoutContext } from '../features/payouts/payout.resolver.js';
 import { type PlatformContext } from '../features/platform/platform.resolver.js';
+import { type PlatformLedgerContext } from '../features/platform/platform-ledger.resolver.js';
 import { type PlatformRevenueContext } from '../features/platform/platform-revenue.resolver.js';
 import { PlatformService } from '../features/platform/platform.service.js';
 import { type PortalContext } from '../features/portal/portal.resolver.js';
@@ -79,6 +80,7 @@ interface Slices
   extends
     PlatformContext,
     PlatformRevenueContext,
+    PlatformLedgerContext,
     InsightsContext,
     FailureContext,
     LiveContext,

@@ -30,6 +30,7 @@ import {
   TransactionPayoutResolver,
 } from '../features/payouts/payout.resolver.js';
 import { PlatformResolver } from '../features/platform/platform.resolver.js';
+import { PlatformLedgerResolver } from '../features/platform/platform-ledger.resolver.js';
 import { PlatformRevenueResolver } from '../features/platform/platform-revenue.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
@@ -49,6 +50,7 @@ import { refuseNul } from './plain-text.js';
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
   PlatformRevenueResolver,
+  PlatformLedgerResolver,
   InsightsResolver,
   FailureResolver,
   LiveResolver,
