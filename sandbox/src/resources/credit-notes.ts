@@ -60,7 +60,7 @@ function amountOf({ amount, quantity = 1, unit_amount: unit }: LineParams, whole
 function linesFor(ctx: Context, invoice: Stripe.Invoice, { amount, lines }: CreateParams): Line[] {
   if ((amount === undefined) === (lines === undefined))
     throw invalid('You must pass one of `amount` or `lines` to create a credit note.', 'amount');
-  const specs: LineParams[] = lines ?? [{ type: 'custom_line_item', amount, description: 'Credit' } as LineParams];
+  const specs: LineParams[] = lines ?? [{ type: 'custom_line_item', amount, description: 'Credit' }];
   return specs.map((spec) => {
     const billed =
       spec.invoice_line_item === undefined
@@ -145,7 +145,7 @@ function createNote(ctx: Context, params: CreateParams): CreditNote {
     discount_amounts: [],
     effective_at: params.effective_at ?? ctx.now,
     invoice: invoice.id,
-    lines: embeddedList(lines, `/v1/credit_notes/${id}/lines`) as CreditNote['lines'],
+    lines: embeddedList<Line>(lines, `/v1/credit_notes/${id}/lines`),
     livemode: false,
     memo: params.memo ?? null,
     metadata: mergeMetadata({}, params.metadata),
@@ -201,7 +201,7 @@ function changeDue(ctx: Context, invoice: Stripe.Invoice, { pre, post }: { pre: 
 
 /** @throws StripeError 400 once its invoice is no longer open */
 function voidNote(ctx: Context, note: CreditNote): CreditNote {
-  const invoice = ctx.table('invoice').require(idOf(note.invoice)!, 'invoice');
+  const invoice = ctx.table('invoice').require(idOf(note.invoice), 'invoice');
   if (note.status === 'void') throw invalid('This credit note is void already.', 'id');
   if (invoice.status !== 'open' || note.post_payment_amount > 0)
     throw invalid('You can only void a credit note of an open invoice.', 'id');
@@ -254,7 +254,7 @@ export const creditNotes: Resource = {
     ),
     route('POST', '/v1/credit_notes/:id/void', {}, (ctx, _params, { id }) => {
       const note = noteOf(ctx, id);
-      return timely(ctx, idOf(note.invoice)!, () => voidNote(ctx, note));
+      return timely(ctx, idOf(note.invoice), () => voidNote(ctx, note));
     }),
     route('GET', '/v1/credit_notes/:id/lines', listParams, (ctx, page, { id }) => {
       const { lines = [] } = ctx.secret<{ lines: Line[] }>(noteOf(ctx, id).id);

@@ -101,7 +101,8 @@ class UpdateApplicationFeeInput {
 
   @Field(() => SafeIntScalar, {
     nullable: true,
-    description: 'Added per payment, in minor units of its currency: 0 to 99,999,999.',
+    description:
+      'Added per payment, in minor units of its currency: 0 to 99,999,999. Not to the first payment of a subscription: Stripe takes a percentage alone of that.',
   })
   fixed?: number | null;
 }
