@@ -17,7 +17,7 @@ const job = {
 };
 const schedules = new Schedules({
   ...{ database, jobs: [job], logger: pino({ level: process.env.LOG_LEVEL ?? 'silent' }) },
-  ...{ shutdownTimeoutMs: 1_000, delayMs: 0, pollSeconds: 0.5 },
+  ...{ shutdownTimeoutMs: 30_000, delayMs: 0, pollSeconds: 0.5 },
 });
 schedules.start();
 const waiting = setInterval(() => undefined, 60_000);
