@@ -8,7 +8,7 @@ import { hashOf } from './state-hash.js';
 const usage = `npm run events:verify -- [--seed N]
 
 Replays the whole log of events, shuffled, into an empty database beside the real one, and compares what comes of it: accounts, payment methods,
-payments and what their invoices are paid. The second database is deleted afterwards. Handlers that cannot tell the order of two events ask Stripe,
+payments, refunds, disputes, payouts, subscriptions, the invoices of their cycles, and the books. The second database is deleted afterwards. Handlers that cannot tell the order of two events ask Stripe,
 as ever; nothing is changed there. Events past their retention cannot be replayed: what only they told differs.
 
 VERIFY_ADMIN_URL  a role that sees all rows and may create databases (the embedded database needs none)

@@ -42,10 +42,15 @@ export async function recordRefund(em: EntityManager, report: RefundReport, sour
   // Money that came back lowers the total, and not every event of that says so. How much of the fee went back, no event says.
   const isIncomplete =
     (isNewEnd && !charge) ||
-    (report.balanceTransactionId !== null && !report.balance && !refund.isBooked && isFeeTaken(payment));
+    (report.balanceTransactionId !== null &&
+      !report.balance &&
+      !refund.isBooked &&
+      (isFeeTaken(payment) || !payment.isBooked));
   if (isIncomplete && !source.fetched) return 'unclear';
 
   const order = refund.applyStripe(report, source.asOf, source.fetched);
+  // Where no fee was taken none goes back, also where nobody had to ask Stripe for the booking.
+  if (payment.isBooked && !isFeeTaken(payment)) refund.noteNoFee(payment.bookedCurrency);
   await noteRefundsUnderWay(em, payment);
   return chargeOrder === 'unclear' ? chargeOrder : order;
 }

@@ -135,6 +135,13 @@ export class Refund extends ModeRow {
     return order;
   }
 
+  /** Nothing of the platform's fee goes back with it, because there was none. */
+  noteNoFee(bookedCurrency: string | null): void {
+    if (this.isBooked || this.stripeBalanceTransactionId === null) return;
+    this.bookedCurrency = bookedCurrency;
+    this.applicationFeeRefundedMinor = 0;
+  }
+
   /** Stripe surely has nothing of it. */
   giveUp(reason: string): void {
     if (this.stripeRefundId) return;
