@@ -43,15 +43,15 @@ import { PlatformService } from '../features/platform/platform.service.js';
 import { type PortalContext } from '../features/portal/portal.resolver.js';
 import { PortalService } from '../features/portal/portal.service.js';
 import { type SubscriptionChangesContext } from '../features/subscriptions/subscription-changes.resolver.js';
+import { type ScheduleContext } from '../features/schedules/schedule.resolver.js';
+import { ScheduleService } from '../features/schedules/schedule.service.js';
 import { SubscriptionService } from '../features/subscriptions/subscription.service.js';
 import { type ViewerContext } from '../features/tenants/viewer.resolver.js';
-import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
-import { type ScheduleContext } from '../features/schedules/schedule.resolver.js';
 import { type AddressGuard } from '../features/webhook-endpoints/endpoint-address.js';
 import { type EndpointSecrets } from '../features/webhook-endpoints/endpoint-secret.js';
 import { type WebhookEndpointContext } from '../features/webhook-endpoints/webhook-endpoint.resolver.js';
 import { WebhookEndpointService } from '../features/webhook-endpoints/webhook-endpoint.service.js';
-import { ScheduleService } from '../features/schedules/schedule.service.js';
+import { type WebhookEventContext } from '../features/webhook-events/webhook-event.resolver.js';
 import { type Rehearse, WebhookEventService } from '../features/webhook-events/webhook-event.service.js';
 import { Commands } from '../jobs/commands/commands.js';
 import { type Clock } from '../shared/clock.js';
@@ -79,6 +79,7 @@ export interface ServerParts {
 interface Slices
   extends
     PlatformContext,
+    ScheduleContext,
     PlatformRevenueContext,
     PlatformLedgerContext,
     InsightsContext,
@@ -86,7 +87,6 @@ interface Slices
     LiveContext,
     PayPageContext,
     DriftContext,
-    ScheduleContext,
     WebhookEventContext,
     WebhookEndpointContext,
     DunningContext,
@@ -246,6 +246,11 @@ export class RequestContext implements Slices {
     return this.once('platform', () => new PlatformService(this.parts.database));
   }
 
+  get schedules(): ScheduleService {
+    const { parts, somebody } = this;
+    return this.once('schedules', () => new ScheduleService(parts.database, somebody.subject));
+  }
+
   private get commands(): Commands {
     const { database, stripe, clock, logger } = this.parts;
     return this.once('commands', () => new Commands(database.tenant(this.tenantId), stripe, { clock, logger }));
@@ -254,11 +259,6 @@ export class RequestContext implements Slices {
   private get somebody(): Viewer {
     if (!this.token) throw new AppError('UNAUTHENTICATED', 'A token is needed: `Authorization: Bearer …`.');
     return this.token;
-  }
-
-  get schedules(): ScheduleService {
-    const { parts, somebody } = this;
-    return this.once('schedules', () => new ScheduleService(parts.database, somebody.subject));
   }
 
   private get tenantId(): string {

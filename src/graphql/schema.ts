@@ -33,9 +33,9 @@ import { PlatformResolver } from '../features/platform/platform.resolver.js';
 import { PlatformLedgerResolver } from '../features/platform/platform-ledger.resolver.js';
 import { PlatformRevenueResolver } from '../features/platform/platform-revenue.resolver.js';
 import { PortalResolver } from '../features/portal/portal.resolver.js';
+import { ScheduleResolver } from '../features/schedules/schedule.resolver.js';
 import { SubscriptionChangesResolver } from '../features/subscriptions/subscription-changes.resolver.js';
 import { PaymentRefundsResolver, RefundResolver } from '../features/refunds/refund.resolver.js';
-import { ScheduleResolver } from '../features/schedules/schedule.resolver.js';
 import { ContractSubscriptionResolver, SubscriptionResolver } from '../features/subscriptions/subscription.resolver.js';
 import { ViewerResolver } from '../features/tenants/viewer.resolver.js';
 import { WebhookEndpointResolver } from '../features/webhook-endpoints/webhook-endpoint.resolver.js';
@@ -49,13 +49,13 @@ import { refuseNul } from './plain-text.js';
 /** Every resolver there is. */
 const resolvers: NonEmptyArray<new () => object> = [
   PlatformResolver,
+  ScheduleResolver,
   PlatformRevenueResolver,
   PlatformLedgerResolver,
   InsightsResolver,
   FailureResolver,
   LiveResolver,
   PayPageResolver,
-  ScheduleResolver,
   DriftResolver,
   WebhookEventResolver,
   WebhookEndpointResolver,

@@ -54,9 +54,9 @@ const year = { from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
 /** Every operation of the schema. A new one fails the tests until it stands here, with who may use it and what can be named in it. */
 export const operations: Readonly<Record<string, Operation>> = {
   'Query.viewer': { who: [...staff, 'platform_admin'] },
-  'Query.stripeConfig': { who: staff },
   'Query.jobs': { who: platform },
   'Mutation.runJob': { who: platform, asked: () => [{ name: 'drift-check' }] },
+  'Query.stripeConfig': { who: staff },
   'Query.customer': { who: staff, asked: ({ customer }) => [{ id: customer }] },
   'Query.customers': { who: staff },
   'Query.invoice': { who: staff, asked: ({ invoice }) => [{ id: invoice }] },
