@@ -1,5 +1,5 @@
 import { fork, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -65,6 +65,10 @@ const secrets = {
 };
 export { secrets };
 
+/** What `npm start` gives to node; BENCH_NODE_FLAGS to try others. */
+const { start } = JSON.parse(readFileSync(join(serverRoot, 'package.json'), 'utf8')).scripts;
+const flags = (process.env.BENCH_NODE_FLAGS ?? start.match(/(?<=exec node )(--\S+ )*/)[0]).split(' ').filter(Boolean);
+
 /** Our own server, as it is built, with the settings of production; only one tenant's share of requests is not limited. */
 export async function startOurs({ name = 'ours', databaseUrl, env = {}, nodeArgs = [] }) {
   const port = await freePort();
@@ -73,7 +77,7 @@ export async function startOurs({ name = 'ours', databaseUrl, env = {}, nodeArgs
     file: join(serverRoot, 'dist/src/main.js'),
     port,
     probe: '/readyz',
-    nodeArgs,
+    nodeArgs: [...flags, ...nodeArgs],
     env: {
       HOST: '127.0.0.1',
       METRICS_PORT: '0',
