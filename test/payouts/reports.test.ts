@@ -1,7 +1,9 @@
-import { decimalOf } from '../../src/features/payouts/reports.js';
+import { type TenantDb } from '../../src/db/database.js';
+import { decimalOf, pageSize, reports, rowsOf } from '../../src/features/payouts/reports.js';
 import { bankOf, type Bank, type Tenant } from '../ledger/support/bank.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { until } from '../support/until.js';
+import { partsOn } from '../webhooks/parts.js';
 
 let app: TestApp;
 let bank: Bank;
@@ -92,6 +94,28 @@ test('a file of many pages is whole, in order, and only of the time that was ask
   expect(new Set(lines.map((line) => line.split(',')[0])).size).toBe(2_500);
   const part = await (await get('payments.csv?from=2026-01-01T00:00:10Z&to=2026-01-01T00:00:12Z', mine)).text();
   expect(part.trimEnd().split('\r\n')).toHaveLength(1 + 14);
+});
+
+test('a file is read a page at a time, as fast as it is taken and no faster', async () => {
+  const busy = await app.aConnectedTenant();
+  await app.db.query(
+    `insert into payments (tenant_id, livemode, stripe_account_id, stripe_payment_intent_id, amount, currency)
+     select $1, false, $2, 'pi_slow' || n, n, 'usd' from generate_series(1, $3) n`,
+    [busy.id, busy.accountId, 3 * pageSize],
+  );
+  const parts = partsOn(app.db, app.sandbox);
+  const db = parts.database.tenant(busy.id);
+  let pages = 0;
+  const counting = { transaction: (work) => ((pages += 1), db.transaction(work)) } as Pick<TenantDb, 'transaction'>;
+  const rows = rowsOf(counting as TenantDb, reports.payments!, { from: null, to: null });
+  const take = async (count: number) => {
+    for (let i = 0; i < count; i += 1) await rows.next();
+    return pages;
+  };
+  expect([await take(1), await take(pageSize - 1), await take(1)]).toEqual([1, 1, 2]);
+  await rows.return(undefined);
+  expect(pages).toBe(2);
+  await parts.close();
 });
 
 test('nobody gets a file of somebody else, without a token, or one that there is not', async () => {
