@@ -18,7 +18,6 @@ const failpoints = [
   'dunning.after-record',
   'mail.after-claim',
   'mail.after-send',
-  'mail.after-record',
   'webhook-endpoint.before-send',
   'webhook-endpoint.after-send',
 ] as const;

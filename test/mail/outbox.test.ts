@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { root } from '../../dev/local-directory.js';
-import { freePort } from '../../dev/postgres.js';
 import { Database } from '../../src/db/database.js';
 import { enqueueAdminMail, enqueueMail } from '../../src/features/mail/outbox.js';
 import { type ReceiptData } from '../../src/features/mail/templates/receipt.js';
@@ -227,7 +226,7 @@ test('a mail server that does not want our own address says nothing about the ma
 });
 
 test('while nobody listens at the mail server mails wait, until what they say has lost its sense', async () => {
-  const postman = office.postman(`smtp://127.0.0.1:${await freePort(0)}`);
+  const postman = office.postman('smtp://127.0.0.1:1');
   await enqueue();
   await enqueue({ until: new Date(Date.now() + 3_600_000) });
   await postman.sendOnce();
@@ -268,7 +267,7 @@ test('who has lost a mail to another records nothing of it', async () => {
   expect(await mails()).toMatchObject([{ state: 'SENT', attempts: 2 }]);
 });
 
-test.each(['mail.after-claim', 'mail.after-send', 'mail.after-record'])(
+test.each(['mail.after-claim', 'mail.after-send'])(
   'killed at %s, a mail is sent by somebody else, and never as another mail',
   async (failpoint) => {
     await enqueue({ to: 'kill@example.com' });

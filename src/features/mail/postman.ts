@@ -127,7 +127,6 @@ export class Postman {
       mailsTried.inc({ outcome: end.state === MailState.QUEUED ? 'RETRY' : end.state });
       if (sent.outcome === 'LATER') logger.warn({ ...about, attempts: mail.attempts }, 'A mail could not be sent yet');
       await record(db, mail, { ...end, subject: envelope.subject, messageId: envelope.messageId });
-      failpoint('mail.after-record');
     } catch (error) {
       // Its lease runs out, and it is tried again.
       logger.error({ ...about, err: error }, 'A mail cannot be looked after');
