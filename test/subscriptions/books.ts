@@ -5,6 +5,10 @@ export interface Books {
   readonly subscriptions: Record<string, object>;
   readonly invoices: Record<string, object>;
   readonly payments: Record<string, object>;
+  readonly refunds: Record<string, object>;
+  readonly disputes: Record<string, object>;
+  /** What lies at Stripe, by currency. */
+  readonly balance: Record<string, number>;
 }
 
 const seconds = (at: Date | null) => at && Math.floor(at.getTime() / 1_000);
@@ -12,13 +16,22 @@ const upper = (status: string) => status.toUpperCase();
 
 /** What the local Stripe holds of a tenant. */
 export async function booksAtStripe({ stripe }: BillingTenant): Promise<Books> {
-  const [subscriptions, invoices, invoicePayments, intents, bookings] = await Promise.all([
-    all(stripe, '/subscriptions', { status: 'all' }),
-    all(stripe, '/invoices'),
-    all(stripe, '/invoice_payments'),
-    all(stripe, '/payment_intents'),
-    all(stripe, '/balance_transactions', { type: 'charge' }),
-  ]);
+  const [subscriptions, invoices, invoicePayments, intents, charges, bookings, refunds, disputes, balance] =
+    await Promise.all([
+      all(stripe, '/subscriptions', { status: 'all' }),
+      all(stripe, '/invoices'),
+      all(stripe, '/invoice_payments'),
+      all(stripe, '/payment_intents'),
+      all(stripe, '/charges'),
+      all(stripe, '/balance_transactions', { type: 'charge' }),
+      all(stripe, '/refunds'),
+      all(stripe, '/disputes'),
+      stripe('GET', '/balance'),
+    ]);
+  const chargeOf = new Map(charges.map((charge) => [charge.id, charge]));
+  const sums: Record<string, number> = {};
+  for (const { amount, currency } of [...balance.available, ...balance.pending])
+    sums[currency] = (sums[currency] ?? 0) + amount;
   const invoiceOf = new Map(invoicePayments.map(({ payment, invoice }) => [payment.payment_intent, invoice]));
   const bookingOf = new Map(bookings.map((booking) => [booking.source, booking]));
   return {
@@ -62,16 +75,28 @@ export async function booksAtStripe({ stripe }: BillingTenant): Promise<Books> {
           received: intent.amount_received,
           net: booking?.net ?? null,
           applicationFee: booking ? fee : null,
+          refunded: chargeOf.get(intent.latest_charge)?.amount_refunded ?? 0,
           canceled: intent.status === 'canceled',
         },
       ];
     }),
+    refunds: byId(refunds, ({ id, charge, amount, status }) => [id, { charge, amount, status: upper(status) }]),
+    disputes: byId(
+      disputes,
+      ({ id, charge, amount, status, is_charge_refundable: refundable, balance_transactions }) => {
+        const booked = (category: string) =>
+          balance_transactions.some(({ reporting_category }: Facts) => reporting_category === category);
+        const funds = { withdrawn: booked('dispute'), reinstated: booked('dispute_reversal') };
+        return [id, { charge, amount, status: upper(status), refundable, ...funds }];
+      },
+    ),
+    balance: sums,
   };
 }
 
 /** What our tables hold of it. */
 export async function booksHere({ rows }: BillingTenant): Promise<Books> {
-  const [subscriptions, invoices, lines, payments] = await Promise.all([
+  const [subscriptions, invoices, lines, payments, refunds, disputes, balance] = await Promise.all([
     rows('select * from stripe_subscriptions where tenant_id = $1'),
     rows(
       `select i.*, c.stripe_invoice_id, c.attempts from invoices i join stripe_invoices c on c.tenant_id = i.tenant_id and c.invoice_id = i.id
@@ -81,6 +106,11 @@ export async function booksHere({ rows }: BillingTenant): Promise<Books> {
     rows(
       `select p.*, c.stripe_invoice_id from payments p left join stripe_invoices c on c.tenant_id = p.tenant_id and c.invoice_id = p.invoice_id
        where p.tenant_id = $1`,
+    ),
+    rows('select * from refunds where tenant_id = $1'),
+    rows('select * from disputes where tenant_id = $1'),
+    rows(
+      `select currency, sum(amount) as sum from ledger_postings where tenant_id = $1 and account = 'STRIPE_BALANCE' group by currency`,
     ),
   ]);
   const linesOf = (invoice: Facts) => lines.filter(({ invoice_id }) => invoice_id === invoice.id);
@@ -117,9 +147,26 @@ export async function booksHere({ rows }: BillingTenant): Promise<Books> {
         received: amount(row.amount_received),
         net: amount(row.net),
         applicationFee: amount(row.application_fee),
+        refunded: amount(row.amount_refunded),
         canceled: row.status === 'CANCELED',
       },
     ]),
+    refunds: byId(refunds, (row) => [
+      row.stripe_refund_id,
+      { charge: row.stripe_charge_id, amount: amount(row.amount), status: row.status },
+    ]),
+    disputes: byId(disputes, (row) => [
+      row.stripe_dispute_id,
+      {
+        charge: row.stripe_charge_id,
+        amount: amount(row.amount),
+        status: row.status,
+        refundable: row.charge_refundable,
+        withdrawn: row.funds_withdrawn,
+        reinstated: row.funds_reinstated,
+      },
+    ]),
+    balance: Object.fromEntries(balance.map(({ currency, sum }) => [currency, Number(sum)])),
   };
 }
 
