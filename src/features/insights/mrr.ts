@@ -12,7 +12,7 @@ const isStale = `
   or exists (select from mrr_calendars c, tenants t where c.time_zone <> t.time_zone)`;
 
 /** What a statement is asked with, as it stands in the statement. */
-export interface AskedRange {
+interface AskedRange {
   readonly from: string;
   readonly to: string;
 }
