@@ -6,6 +6,7 @@ import { route } from '../router.js';
 import { changeAccount, requireAccount } from './account-state.js';
 import { deauthorize } from './accounts.js';
 import { ensureBankAccount } from './external-accounts.js';
+import { methodTypes } from './payment-intents.js';
 
 /** What a test or a demo does to a connected account from outside. */
 export const accountsControl: Resource = {
@@ -16,6 +17,17 @@ export const accountsControl: Resource = {
       '/_control/accounts/:id/onboard',
       {},
       (ctx, _params, { id }) => completeOnboarding(ctx, id),
+      'public',
+    ),
+    /** What a form may offer: Stripe.js asks for this in a way of its own. */
+    route(
+      'GET',
+      '/_control/accounts/:id/payment_method_types',
+      { currency: p.string().required() },
+      (ctx, { currency }, { id }) => {
+        requireAccount(ctx, id);
+        return { data: methodTypes(ctx.on(id), currency) };
+      },
       'public',
     ),
     /** Sets what is due, pending or wrong, and restricts. With `current_deadline` the restriction comes when that time is reached. */

@@ -5,11 +5,19 @@ function makeForm({ fields, facts }) {
     eur: { type: 'sepa_debit', name: 'SEPA debit', label: 'IBAN', hint: 'DE89370400440532013000' },
     aud: { type: 'au_becs_debit', name: 'BECS debit', label: 'Account number', hint: '000123456' },
   };
-  const bank = banks[facts.currency];
+  let bank;
   const field = (id, label, attributes, hint) =>
     `<div class="field"><label for="${id}">${label}</label><input id="${id}" name="${id}" aria-describedby="${id}-note" ${attributes}>
     <p class="hint" id="${id}-note" data-hint="${hint ?? ''}">${hint ?? ''}</p></div>`;
-  fields.innerHTML = `
+  // Only what the account can take; Stripe's own form finds that out by itself.
+  async function offered() {
+    const path = `/_control/accounts/${facts.stripeAccountId}/payment_method_types?currency=${facts.currency}`;
+    const { data = [] } = await (await fetch(facts.localStripe + path)).json();
+    const known = banks[facts.currency];
+    return known && data.includes(known.type) ? known : undefined;
+  }
+
+  const write = () => `
     ${
       bank
         ? `<fieldset><legend>Pay with</legend><label class="choice"><input type="radio" name="kind" value="card" checked>Card</label>
@@ -30,11 +38,15 @@ function makeForm({ fields, facts }) {
 
   const value = (id) => document.getElementById(id).value.trim();
   const kind = () => fields.querySelector('input[name=kind]:checked')?.value ?? 'card';
-  for (const choice of fields.querySelectorAll('input[name=kind]')) {
-    choice.addEventListener('change', () => {
-      document.getElementById('card').hidden = kind() !== 'card';
-      document.getElementById('bank').hidden = kind() === 'card';
-    });
+  async function load() {
+    bank = await offered();
+    fields.innerHTML = write();
+    for (const choice of fields.querySelectorAll('input[name=kind]')) {
+      choice.addEventListener('change', () => {
+        document.getElementById('card').hidden = kind() !== 'card';
+        document.getElementById('bank').hidden = kind() === 'card';
+      });
+    }
   }
 
   function mark(id, problem) {
@@ -58,7 +70,7 @@ function makeForm({ fields, facts }) {
   };
 
   return {
-    ready: Promise.resolve(),
+    ready: load(),
     /** Leads to the first field that is wrong. */
     async check() {
       const names = kind() === 'card' ? ['number', 'expiry', 'cvc'] : ['name', 'email', 'account'];
