@@ -156,9 +156,9 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
   }),
   ledger_imports: (rows) => ({ livemode: false, stripe_account_id: rows.get('')!.accountId }),
   ledger_checks: (rows) => ({ ...ours(), stripe_account_id: rows.get('')!.accountId, transactions: 1 }),
-  webhook_endpoints: () => ({
+  webhook_endpoints: (_, unique) => ({
     ...ours(),
-    url: 'https://hooks.example.com/',
+    url: `https://${unique()}.example.com/`,
     types: ['invoice.paid'],
     secret_check: 'x',
   }),
