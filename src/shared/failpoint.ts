@@ -20,6 +20,10 @@ const failpoints = [
   'mail.after-send',
   'webhook-endpoint.before-send',
   'webhook-endpoint.after-send',
+  'ledger.in-import',
+  'ledger.after-page',
+  'payout.after-record',
+  'payout.before-arrival',
 ] as const;
 
 export type Failpoint = (typeof failpoints)[number];

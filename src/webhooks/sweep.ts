@@ -31,7 +31,7 @@ const longestPauseMs = 6 * 3_600_000;
 
 /**
  * Looks for events that never came: reads each account's events at Stripe since the last time, and stores those that are not here. They then go
- * the way of all events. Stripe lists 30 days; thin events of accounts are in no list, and what they tell the drift check finds.
+ * the way of all events. Stripe lists 30 days. Its other list, of thin events, is not read: what they tell of an account the drift check finds.
  */
 export class Sweep {
   private readonly rounds: AccountRounds;

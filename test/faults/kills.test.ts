@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../support/until.js';
 import { aStage, anEvent, deliver, noting, type Stage } from '../webhooks/stage.js';
-import { dose, patience, random, repeat, report } from './dose.js';
+import { drainMs, patience, random, repeat, report } from './dose.js';
 import { brokenInvariants, countEffects } from './invariants.js';
 import { deliverAll, Victims, type Target } from './processes.js';
 
@@ -65,7 +65,7 @@ test(
         id: string;
       }[];
       await victims.start({ LEASE_MS: '500' });
-      await until(() => processed(stage, all), `all events are processed after ${failpoint}`, dose(60_000, 15_000));
+      await until(() => processed(stage, all), `all events are processed after ${failpoint}`, drainMs);
       await expectExactlyOnce(stage, all);
       victims.killAll();
     };
@@ -128,7 +128,7 @@ test(
       }
       await sending;
     });
-    await until(() => processed(stage, all), 'all events are processed', dose(60_000, 30_000)); // I9
+    await until(() => processed(stage, all), 'all events are processed', drainMs); // I9
     await expectExactlyOnce(stage, all);
     report('F2', { kills, events: all.length });
   },
@@ -212,7 +212,7 @@ test(
       sending = false;
       await cutting;
     });
-    await until(() => processed(stage, events), 'all events are processed', dose(60_000, 30_000));
+    await until(() => processed(stage, events), 'all events are processed', drainMs);
     await expectExactlyOnce(stage, events);
     // None of the cuts was taken for a failure of an event.
     expect(await stage.db.query('select from stripe_webhook_events where attempts > 1')).toEqual([]);

@@ -5,7 +5,7 @@ import { startServerProcess } from '../support/server-process.js';
 import { until } from '../support/until.js';
 import { Proxy } from '../webhooks/proxy.js';
 import { aStage, anEvent, noting, post, sign, type Stage } from '../webhooks/stage.js';
-import { dose, patience, random, repeat, report } from './dose.js';
+import { drainMs, patience, random, repeat, report } from './dose.js';
 import { brokenInvariants, countEffects } from './invariants.js';
 import { deliverAll } from './processes.js';
 
@@ -17,7 +17,7 @@ const idsOf = (events: readonly { id: string }[]) => events.map(({ id }) => id);
 /** Every event took effect once, soon after what was wrong had passed: I2, I3, I9. */
 async function expectRecovered({ db }: Stage, events: readonly { id: string }[]): Promise<void> {
   const hasEffects = async () => (await countEffects(db, idsOf(events))).lost === 0;
-  await until(hasEffects, 'all took effect', dose(60_000, 30_000));
+  await until(hasEffects, 'all took effect', drainMs);
   expect(await countEffects(db, idsOf(events))).toEqual({ lost: 0, doubled: 0 });
   expect(await brokenInvariants(db)).toEqual([]);
 }

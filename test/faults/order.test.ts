@@ -14,7 +14,7 @@ import { until } from '../support/until.js';
 import { partsOn, type Parts } from '../webhooks/parts.js';
 import { post, sign } from '../webhooks/stage.js';
 import { brokenBooks } from './books.js';
-import { dose, patience, repeat, report, seed } from './dose.js';
+import { dose, drainMs, patience, repeat, report, seed } from './dose.js';
 import { brokenInvariants, watchStates } from './invariants.js';
 
 // The real handlers and the real database, fed with all that Stripe said of some objects: in any order, doubled, and much of it within one second.
@@ -152,6 +152,7 @@ async function drained(): Promise<void> {
   await until(
     async () => (await app.db.query(`select from stripe_webhook_queue where state = 'READY'`)).length === 0,
     'everything is processed',
+    drainMs,
   );
 }
 

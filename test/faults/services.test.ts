@@ -14,7 +14,7 @@ import { until } from '../support/until.js';
 import { partsOn, type Parts } from '../webhooks/parts.js';
 import { aStage, anEvent, note, noting, type Stage } from '../webhooks/stage.js';
 import { brokenBooks } from './books.js';
-import { dose, patience, random, repeat, report } from './dose.js';
+import { dose, drainMs, patience, random, repeat, report } from './dose.js';
 import { brokenInvariants, countEffects } from './invariants.js';
 import { deliverAll } from './processes.js';
 
@@ -149,11 +149,7 @@ describe('PostgreSQL', () => {
         server = await startPostgres({ dataDir, port });
         expect((await sending).size).toBe(some.length);
       });
-      await until(
-        async () => (await countEffects(db, idsOf(events))).lost === 0,
-        'all took effect',
-        dose(60_000, 30_000),
-      );
+      await until(async () => (await countEffects(db, idsOf(events))).lost === 0, 'all took effect', drainMs);
       expect(await countEffects(db, idsOf(events))).toEqual({ lost: 0, doubled: 0 });
       expect(await brokenInvariants(db)).toEqual([]);
       report('F9', { kills, events: events.length });
@@ -284,7 +280,7 @@ describe('Stripe', () => {
       await until(
         async () => (await app.db.query('select from stripe_webhook_queue')).length === 0,
         'the backlog is drained',
-        dose(60_000, 30_000),
+        drainMs,
       );
       const [config] = await app.db.query('select requirements from stripe_config where tenant_id = $1', [tenant.id]);
       expect(config!.requirements.currentlyDue).toContain('external_account');

@@ -1,5 +1,6 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type TenantDb } from '../../db/database.js';
+import { failpoint } from '../../shared/failpoint.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type AccountStripe } from '../../stripe/account-stripe.js';
 import { type AccountId } from '../../stripe/types.js';
@@ -59,7 +60,12 @@ export async function importBookings(books: Books, fromStart = false): Promise<n
   const cursor = fromStart ? null : await books.db.transaction((em) => cursorOf(em, books.accountId));
   let posted = 0;
   for await (const page of books.stripe.bookingsAfter(cursor)) {
-    posted += await books.write((em) => postBookings(em, books.accountId, page));
+    posted += await books.write(async (em) => {
+      const count = await postBookings(em, books.accountId, page);
+      failpoint('ledger.in-import');
+      return count;
+    });
+    failpoint('ledger.after-page');
   }
   return posted;
 }

@@ -1,5 +1,6 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
+import { failpoint } from '../../shared/failpoint.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { payoutReport } from '../../stripe/bookings.js';
 import { type PayoutId } from '../../stripe/types.js';
@@ -36,6 +37,7 @@ async function fetchPayouts(books: Books): Promise<void> {
     const [now] = await db.transaction((em) => em.execute<{ now: string }[]>('select clock_timestamp()::text as now'));
     const report = payoutReport(await stripe.retrievePayout(id));
     await books.write((em) => recordPayout(em, accountId, report, now!.now));
+    failpoint('payout.after-record');
   }
 }
 
@@ -117,6 +119,7 @@ async function postArrivals(books: Books): Promise<void> {
       if (!row) return;
       const amount = Number(row.due);
       const payoutId = row.stripe_payout_id;
+      failpoint('payout.before-arrival');
       await postOwn(em, accountId, {
         cause: `${payoutId}:bank:${Number(row.entries) + 1}`,
         ...{ type: 'payout_arrival', category: 'payout_arrival', currency: row.currency },
