@@ -19,7 +19,7 @@ const { quick } = options;
 const subscriptions = Number(options.subscriptions ?? 10_000);
 const lines = Number(options.lines ?? (quick ? 200_000 : 1_500_000));
 // Memory that is not needed is given back late. With a small heap it shows whether it is needed.
-const nodeArgs = options.heap ? [`--max-old-space-size=${options.heap}`] : [];
+const nodeArgs = [`--max-old-space-size=${options.heap ?? 96}`];
 const before = machine();
 const cluster = await Cluster.open();
 
