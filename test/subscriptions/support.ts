@@ -22,8 +22,8 @@ export interface BillingTenant {
   aSubscription(options?: SubscriptionOptions): Promise<BilledContract>;
   /** Where the clock stands, Unix seconds. */
   readonly now: () => number;
-  /** Moves the clock and waits until it has arrived, and all events of it are done with. */
-  advance(seconds: number): Promise<void>;
+  /** Moves the clock and waits until it has arrived, and all events of it are done with, unless they are held back. */
+  advance(seconds: number, options?: { readonly settles?: boolean }): Promise<void>;
   /** Waits until the server has done with all that Stripe has to say. */
   settled(): Promise<void>;
   /** One GET or POST on the account at Stripe. */
@@ -118,12 +118,12 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
       return { id, stripeId, contractId, customer };
     },
     now: () => frozen,
-    async advance(seconds) {
+    async advance(seconds, { settles = true } = {}) {
       frozen += seconds;
       const path = `/test_helpers/test_clocks/${clock.id}`;
       await stripe('POST', `${path}/advance`, { frozen_time: String(frozen) });
       await until(async () => (await stripe<Facts>('GET', path)).status === 'ready', 'the clock has arrived', 300_000);
-      await settled();
+      if (settles) await settled();
     },
     settled,
     stripe,
