@@ -4,7 +4,7 @@ import { createOrm } from '../../src/db/orm.js';
 import { DunningRounds } from '../../src/features/dunning/dunning-rounds.js';
 import { DunningSearch } from '../../src/features/dunning/dunning-search.js';
 import { PayLinks } from '../../src/features/pay-page/pay-links.js';
-import { createLogger } from '../../src/shared/logger.js';
+import { createLogger, type Logger } from '../../src/shared/logger.js';
 import { StripeService } from '../../src/stripe/stripe.service.js';
 import {
   aBillingTenant,
@@ -21,6 +21,8 @@ export const declining = 'pm_card_chargeCustomerFail';
 
 /** The jobs of dunning beside a running server, with a clock that stands where it is put. */
 export interface Stage {
+  readonly database: Database;
+  readonly logger: Logger;
   readonly rounds: DunningRounds;
   readonly search: DunningSearch;
   /** Another worker's, with connections of its own. */
@@ -58,7 +60,8 @@ export function dunningStage(app: TestApp): Stage {
     stripes.push(stripe);
     return { database: new Database(orm, false, true), stripe, payLinks, clock, logger };
   };
-  const rounds = new DunningRounds(parts());
+  const own = parts();
+  const rounds = new DunningRounds(own);
   const search = new DunningSearch(parts());
   const run = () => rounds.run({ signal });
   const put = ({ openedAt }: FailedInvoice, days: number) => {
@@ -66,6 +69,8 @@ export function dunningStage(app: TestApp): Stage {
     clock.at = new Date(+openedAt + days * day * 1_000 + 1_000);
   };
   return {
+    database: own.database,
+    logger,
     rounds,
     search,
     otherRounds: () => new DunningRounds(parts()),

@@ -55,12 +55,12 @@ create table dunning_cases (
   foreign key (tenant_id, customer_id) references customers (tenant_id, id),
   foreign key (tenant_id, subscription_id) references stripe_subscriptions (tenant_id, id),
   check ((state = 'OPEN') = (closed_at is null)),
-  check ((state = 'STOPPED') = (stop_reason is not null)),
-  check (state = 'OPEN' or next_at is null)
+  check ((state = 'STOPPED') = (stop_reason is not null))
 );
 create index dunning_cases_newest on dunning_cases (tenant_id, livemode, id desc);
 create index dunning_cases_by_customer on dunning_cases (tenant_id, customer_id, id desc);
-create index dunning_cases_due on dunning_cases (next_at) where state = 'OPEN';
+-- Also one that is over, until it is written down what came of the step that was under way.
+create index dunning_cases_due on dunning_cases (next_at) where next_at is not null;
 
 create table dunning_steps (
   tenant_id uuid not null references tenants (id),

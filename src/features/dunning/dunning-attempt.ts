@@ -1,5 +1,6 @@
 import { type Commands } from '../../jobs/commands/commands.js';
 import { AppError } from '../../shared/errors.js';
+import { type Uuid } from '../../shared/uuid.js';
 import { createPayment } from '../payments/create-payment.js';
 import { cancelSubscription, pauseSubscription } from '../subscriptions/change-subscription.js';
 import { SubscriptionPauseBehavior } from '../subscriptions/subscription-state.js';
@@ -26,6 +27,16 @@ const notNow = new Set([
   'TENANT_NOT_READY',
   'INTERNAL',
 ]);
+
+/** Whether an error says that the same may be asked for again, and that nothing is known yet. */
+export function isForLater(code: string): boolean {
+  return notNow.has(code);
+}
+
+/** The key of what ends a case. */
+export function endKey(caseId: Uuid): string {
+  return `dunning:${caseId}:end`;
+}
 
 /** Tries to collect, once for the step. */
 export async function attempt(commands: Commands, facts: Facts, number: number): Promise<Result> {
@@ -84,7 +95,7 @@ export async function bringAboutEnd(commands: Commands, facts: Facts): Promise<R
   const { id, end, retries, subscriptionId } = facts;
   const done: Result = { outcome: 'DONE', declineCode: null };
   if (subscriptionId === null || retries === DunningRetries.STRIPE || end === DunningEnd.LEAVE) return done;
-  const common = { idempotencyKey: `dunning:${id}:end`, actor: dunningActor };
+  const common = { idempotencyKey: endKey(id), actor: dunningActor };
   try {
     if (end === DunningEnd.CANCEL) {
       const params = { id: subscriptionId, atPeriodEnd: false, undo: false, prorate: false };
@@ -110,7 +121,7 @@ function resultOf(error: unknown): Result {
   if (code === 'PAYMENT_ACTION_REQUIRED' || stripeCode === 'invoice_payment_intent_requires_action')
     return { outcome: 'ACTION_REQUIRED', declineCode: 'authentication_required' };
   if (code === 'CARD_DECLINED') return { outcome: 'DECLINED', declineCode };
-  if (notNow.has(code)) return { outcome: 'AGAIN', declineCode: null };
+  if (isForLater(code)) return { outcome: 'AGAIN', declineCode: null };
   const isNeedless =
     code === 'INVALID_STATE' || code === 'ACCOUNT_DISCONNECTED' || stripeCode === 'invoice_already_paid';
   return { outcome: isNeedless ? 'SKIPPED' : 'REFUSED', declineCode: isNeedless ? null : declineCode };

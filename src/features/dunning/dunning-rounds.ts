@@ -9,7 +9,7 @@ import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { type PayLinks } from '../pay-page/pay-links.js';
 import { askAfter } from './decline-codes.js';
-import { attempt, bringAboutEnd, type Result } from './dunning-attempt.js';
+import { attempt, bringAboutEnd, endKey, isForLater, type Result } from './dunning-attempt.js';
 import { closeCase, stepKey } from './dunning-cases.js';
 import { DunningState } from './dunning-case.entity.js';
 import { type Facts, factsOf, holdCase } from './dunning-facts.js';
@@ -76,13 +76,14 @@ export class DunningRounds implements ScheduledJob {
   }
 
   private async visit(visit: Visit): Promise<void> {
-    const { database, stripe, clock, logger } = this.parts;
+    const { database, stripe, logger } = this.parts;
     const db = database.tenant(visit.tenantId);
     try {
       const begun = await db.transaction((em) => this.begin(em, visit));
       if (!begun) return;
       const { facts, step } = begun;
-      const commands = new Commands(db, stripe, { clock, logger });
+      // How long ago Stripe was asked goes by PostgreSQL's time, as in recovery.
+      const commands = new Commands(db, stripe, { logger });
       const result =
         step.kind === 'END' ? await bringAboutEnd(commands, facts) : await attempt(commands, facts, step.number);
       failpoint('dunning.after-attempt');
@@ -198,11 +199,15 @@ export class DunningRounds implements ScheduledJob {
   }
 }
 
-/** Whether the command of a step came to an end without having been carried out: then it never will be. */
+/**
+ * Whether the command of a step was given up because nobody could say any more whether it was carried out: then it never will be. One that has
+ * come to another end meanwhile tells so when it is asked for again.
+ */
 async function isGivenUp(em: EntityManager, caseId: Uuid, { kind, number }: Step): Promise<boolean> {
-  const key = kind === 'END' ? `dunning:${caseId}:end` : stepKey(caseId, number);
-  const failed = await em.execute<object[]>(`select id from commands where idempotency_key = ? and state = 'FAILED'`, [
-    key,
-  ]);
-  return failed.length > 0;
+  const key = kind === 'END' ? endKey(caseId) : stepKey(caseId, number);
+  const [command] = await em.execute<{ code: string }[]>(
+    `select outcome #>> '{error,code}' as code from commands where idempotency_key = ? and state = 'FAILED'`,
+    [key],
+  );
+  return command !== undefined && isForLater(command.code);
 }

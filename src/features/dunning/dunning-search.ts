@@ -26,12 +26,12 @@ export class DunningSearch implements ScheduledJob {
     for (const { id } of tenants) {
       if (signal.aborted) return;
       try {
-        await database.tenant(id).transaction(async (em) => {
-          await closeSettled(em, null);
-          await openCases(em, null, clock.now());
-          await followStripe(em, null);
-          await hastenMended(em, clock.now());
-        });
+        // Each by itself: what one of them locks must not be waited for by somebody for whom the next one waits.
+        const db = database.tenant(id);
+        await db.transaction((em) => closeSettled(em, null));
+        await db.transaction((em) => openCases(em, null, clock.now()));
+        await db.transaction((em) => followStripe(em, null));
+        await db.transaction((em) => hastenMended(em, clock.now()));
       } catch (error) {
         // One tenant's trouble is not the others'.
         logger.error({ err: error, tenantId: id }, 'Failed invoices of a tenant cannot be looked for');

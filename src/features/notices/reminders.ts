@@ -165,6 +165,9 @@ async function confirmations(em: EntityManager, now: Date, payLinks: PayLinks): 
        left join stripe_invoices s on s.tenant_id = t.tenant_id and s.invoice_id = i.id
      where t.status = 'ACTION_REQUIRED' and c.email <> ''
        and t.created_at > ?::timestamptz and t.created_at <= ?::timestamptz and ${notYet(key)}
+       -- Who was told that a renewal failed was told to confirm it.
+       and not exists (select from dunning_cases k join dunning_steps n on n.tenant_id = k.tenant_id and n.case_id = k.id
+         where k.tenant_id = t.tenant_id and k.invoice_id = t.invoice_id and n.mailed)
      order by t.created_at limit ${most}`,
     [new Date(now.getTime() - confirmWithin), new Date(now.getTime() - hour)],
   );
