@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { askAfter } from '../../src/features/dunning/decline-codes.js';
 import { asUuid } from '../../src/shared/uuid.js';
 import { type BillingTenant, day, type Facts, giveMethod } from '../subscriptions/support.js';
-import { anInvoice } from '../support/factories.js';
+import { anInvoice, insertRow } from '../support/factories.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import {
   aDunningTenant,
@@ -30,7 +30,7 @@ beforeAll(async () => {
   stage = dunningStage(app);
   tenant = await aDunningTenant(app);
   await update({ end: 'CANCEL' });
-  const soft = Array.from({ length: 7 }, () => declining);
+  const soft = Array.from({ length: 8 }, () => declining);
   await app.sandbox.control('/deliveries/faults', { duplicate: 0.3, reorder_ms: 50, seed: 1 });
   failed = await failedRenewals(tenant, ['pm_card_authenticationRequired', ...soft]);
   await app.sandbox.control('/deliveries/faults', { duplicate: 0, reorder_ms: 0 });
@@ -229,6 +229,41 @@ test('after a standstill one try is made up for, and the next keeps its own dist
   );
   const days = steps.map(({ at }) => Math.round((+(at as Date) - +invoice.openedAt) / day / 1_000));
   expect(days).toEqual([0, 1, 6, 8, 10, 10]);
+});
+
+test('while money is on its way, or the bank questions a payment of the invoice, nothing is tried and nobody is told', async () => {
+  const invoice = await aFailure();
+  await stage.onDay(invoice, 0);
+  const [payment] = await tenant.rows(
+    'select id, stripe_account_id from payments where tenant_id = $1 and invoice_id = $2',
+    invoice.invoiceId,
+  );
+  await app.db.query(`update payments set status = 'PROCESSING' where id = $1`, [payment!.id]);
+  await stage.onDay(invoice, 1);
+  await app.db.query(`update payments set status = 'FAILED' where id = $1`, [payment!.id]);
+  await insertRow(app.db, 'disputes', {
+    ...{
+      tenant_id: tenant.id,
+      livemode: false,
+      payment_id: payment!.id,
+      stripe_account_id: payment!.stripe_account_id,
+    },
+    ...{
+      stripe_dispute_id: 'dp_1',
+      stripe_charge_id: 'ch_1',
+      amount: 1_000,
+      currency: 'usd',
+      status: 'NEEDS_RESPONSE',
+    },
+    ...{ reason: 'fraudulent', is_inquiry: false, charge_refundable: false, stripe_created_at: new Date() },
+  });
+  await stage.onDay(invoice, 1.5);
+  expect((await stepsOf(tenant, invoice))[1]).toBe('1 RETRY PLANNED');
+  expect(await mailsOf(tenant, invoice)).toHaveLength(1);
+  await app.db.query(`update disputes set status = 'WON', closed_at = now() where payment_id = $1`, [payment!.id]);
+  await stage.onDay(invoice, 3);
+  expect((await stepsOf(tenant, invoice))[1]).toBe('1 RETRY DECLINED');
+  expect(await attemptsOf(tenant, invoice)).toHaveLength(2);
 });
 
 test('several workers at once try once, and tell once', async () => {
