@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { AddressGuard, ForbiddenTarget } from '../../src/features/webhook-endpoints/endpoint-address.js';
 import { post } from '../../src/features/webhook-endpoints/webhook-post.js';
 import { startReceiver } from './receiver.js';
@@ -118,4 +120,25 @@ test('a name that takes for ever is given up', async () => {
   const guard = new AddressGuard(false, () => new Promise<never>(() => undefined));
   const { error } = await post(guard, { url: 'https://hooks.example.com/', headers: {}, body: '{}', timeoutMs: 50 });
   expect(error).toMatch(/no answer/);
+});
+
+test.each([
+  [
+    'changes the protocol',
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n',
+    /ECONNRESET/,
+  ],
+  ['hangs up in the middle', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc', /ECONNRESET/],
+  ['speaks something else', 'SSH-2.0-OpenSSH_9.9\r\n', /HPE_/],
+])('who %s is not waited for', async (_, said, problem) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).once('data', () => socket.end(said));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const { status, error } = await post(new AddressGuard(true), { url, headers: {}, body: '{}', timeoutMs: 60_000 });
+  expect([status, error]).toEqual([null, expect.stringMatching(problem)]);
+  server.close();
+  await once(server, 'close');
 });

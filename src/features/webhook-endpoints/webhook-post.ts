@@ -65,6 +65,8 @@ function send({ url, address, family }: Target, headers: Record<string, string>,
       },
     );
     sent.on('error', reject);
+    // A connection that ends without a word to anybody, as after `101 Switching Protocols`, must not be waited for. What has an answer is settled.
+    sent.on('close', () => reject(Object.assign(new Error('It was closed.'), { code: 'ECONNRESET' })));
     sent.end(body);
   });
 }
