@@ -90,7 +90,7 @@ export class ManyTenantsTransaction {
   private steps: Step[];
   private current: Uuid | 'worker' | null = null;
   private isOver = false;
-  private readonly breather = new Breather(2);
+  private readonly breather = new Breather(4);
   private sending: Promise<void> | null = null;
 
   constructor(

@@ -8,7 +8,7 @@ export class AtHand {
   private readonly events = new Map<EventId, StripeEvent | ThinNotification>();
 
   /** @param capacity beyond it the oldest is forgotten */
-  constructor(private readonly capacity = 1_000) {}
+  constructor(private readonly capacity = 3_000) {}
 
   keep(id: EventId, event: StripeEvent | ThinNotification): void {
     if (this.events.size >= this.capacity)

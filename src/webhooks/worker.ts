@@ -30,7 +30,7 @@ export interface WorkerSettings {
   readonly atHand?: AtHand;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Events claimed together: 500. */
+  /** Events claimed together: 1,000. */
   readonly batchSize?: number;
   /** Batches under way at the same time: 1. Each costs about as much for few events as for many, so more of them only makes them smaller. */
   readonly batches?: number;
@@ -122,7 +122,7 @@ export class Worker {
   }
 
   private async loop(): Promise<void> {
-    const { batchSize = 500, gatherMs = 25, logger } = this.settings;
+    const { batchSize = 1_000, gatherMs = 25, logger } = this.settings;
     while (!this.stopping) {
       const heard = this.awake;
       try {
