@@ -1,15 +1,15 @@
-import { lookup } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import ipaddr from 'ipaddr.js';
 import { badInput } from '../../shared/errors.js';
 
 /** Finds the addresses of a name. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
-/** A request that may be made: to this address, whatever the name says a moment later. */
+/** A request that may be made: to one of these addresses, whatever the name says a moment later. */
 export interface Target {
   readonly url: URL;
-  readonly address: string;
-  readonly family: 4 | 6;
+  /** At least one. */
+  readonly addresses: readonly { readonly address: string; readonly family: 4 | 6 }[];
 }
 
 /** This server sends nothing there. */
@@ -21,8 +21,17 @@ export class ForbiddenTarget extends Error {
 const notForUs = new Set(['168.63.129.16']);
 const localNames = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-const systemResolve: Resolve = async (hostname) =>
-  (await lookup(hostname, { all: true, verbatim: true })).map(({ address }) => address);
+/**
+ * Asks name servers, and not the operating system: that would have one of the process's few threads wait for as long as the name's servers please,
+ * while Stripe's name waits behind it; and it knows names of our own network.
+ */
+const systemResolve: Resolve = async (hostname) => {
+  if (localNames.has(hostname)) return (await lookup(hostname, { all: true })).map(({ address }) => address);
+  const resolver = new Resolver({ timeout: 2_000, tries: 2 });
+  const [four, six] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+  if (four.status === 'rejected' && six.status === 'rejected') throw four.reason;
+  return [four, six].flatMap((found) => (found.status === 'fulfilled' ? found.value : []));
+};
 
 /**
  * Decides where this server may be sent by a tenant: to public addresses, over HTTPS. Anything else, its own network, the machine itself, what a
@@ -49,7 +58,7 @@ export class AddressGuard {
   }
 
   /**
-   * Looks a name up, once, and says which address to connect to. All of its addresses must be public: a name with one of each kind is a trick.
+   * Looks a name up, once, and says which addresses to connect to. All of them must be public: a name with one of each kind is a trick.
    * @throws ForbiddenTarget, or what looking the name up failed with
    */
   async target(address: string): Promise<Target> {
@@ -61,7 +70,8 @@ export class AddressGuard {
     const isLocal = this.isLocal(url);
     if (!found.length || !found.every((one) => (isLocal ? isLoopback(one) : isPublic(one))))
       throw new ForbiddenTarget('The address is not a public one.');
-    return { url, address: found[0]!, family: ipaddr.parse(found[0]!).kind() === 'ipv4' ? 4 : 6 };
+    const familyOf = (address: string) => (ipaddr.parse(address).kind() === 'ipv4' ? 4 : 6);
+    return { url, addresses: found.map((address) => ({ address, family: familyOf(address) })) };
   }
 
   /** What can be said without looking a name up; null when nothing is wrong. */

@@ -14,7 +14,7 @@ const maxHeaderBytes = 8_192;
 const maxBodyBytes = 65_536;
 
 /**
- * Sends one request to where a tenant wants it: to the address that was checked, without following anybody anywhere else, and without waiting for
+ * Sends one request to where a tenant wants it: to an address that was checked, without following anybody anywhere else, and without waiting for
  * longer than `timeoutMs` for all of it.
  */
 export async function post(
@@ -35,7 +35,7 @@ export async function post(
   }
 }
 
-function send({ url, address, family }: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
+function send({ url, addresses }: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise<number>((resolve, reject) => {
     const sent = request(
@@ -43,8 +43,9 @@ function send({ url, address, family }: Target, headers: Record<string, string>,
       {
         method: 'POST',
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-        // The address that was checked, whatever the name would say now.
-        lookup: (_name, { all }, found) => (all ? found(null, [{ address, family }]) : found(null, address, family)),
+        // The addresses that were checked, whatever the name would say now.
+        lookup: (_name, { all }, found) =>
+          all ? found(null, [...addresses]) : found(null, addresses[0]!.address, addresses[0]!.family),
         agent: false,
         maxHeaderSize: maxHeaderBytes,
         signal,
