@@ -400,6 +400,25 @@ test('a slow endpoint keeps nobody else waiting, and is not asked for more than 
   expect(states).toEqual(['DELIVERED', 'DELIVERED', 'PENDING', 'PENDING', 'PENDING', 'PENDING']);
 });
 
+test('a tenant all of whose endpoints are slow keeps no other tenant waiting', async () => {
+  const tenant = await aTenant(app.db);
+  const slow = [await anEndpoint(tenant), await anEndpoint(tenant), await anEndpoint(tenant)];
+  for (const endpoint of slow) for (let i = 0; i < 4; i += 1) await ping(endpoint);
+  const other = await anEndpoint();
+  const last = await ping(other);
+  receiver.answer('hang');
+  await app.db.query('update webhook_deliveries set attempts = 5');
+  const done = sender().sendDue();
+  await until(() => receiver.told.some(({ headers }) => headers['webhook-id'] === last), 'the other is told');
+  await until(() => receiver.told.length >= 9, 'the slow ones hang');
+  receiver.answer(200);
+  receiver.release(500);
+  await done;
+  const states = (await deliveries(slow[0]!)).map(({ state }) => state as string);
+  expect(states.filter((state) => state === 'PENDING')).toHaveLength(8);
+  expect(states.filter((state) => state === 'DELIVERED')).toHaveLength(4);
+});
+
 test('a process that dies after an endpoint has answered tells it again, under the same id', async () => {
   const endpoint = await anEndpoint();
   const id = await ping(endpoint);

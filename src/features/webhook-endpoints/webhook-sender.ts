@@ -62,8 +62,9 @@ interface EndpointRow {
 
 /** Seconds from one try to the next, as Standard Webhooks has it: three days in all. */
 const pauses = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
-/** Requests at the same time in one process, and to one endpoint: who is slow keeps only himself waiting. */
-const slots = 16;
+/** Requests at the same time in one process, of one tenant and to one endpoint: who is slow keeps only himself waiting. */
+const slots = 32;
+const slotsOfTenant = 8;
 const slotsOfEndpoint = 4;
 const leaseSeconds = 60;
 const dayMs = 86_400_000;
@@ -77,7 +78,7 @@ const patienceMs = 5 * dayMs;
 export class WebhookSender {
   private stopping: AbortController | null = null;
   private loop: Promise<void> = Promise.resolve();
-  private readonly busy = new Map<Promise<void>, Uuid>();
+  private readonly busy = new Map<Promise<void>, Claim>();
 
   constructor(private readonly settings: WebhookSenderSettings) {}
 
@@ -114,7 +115,8 @@ export class WebhookSender {
       });
       if (taken && this.busy.size < slots) continue;
       const pause = sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
-      await (taken && this.busy.size ? Promise.race([pause, ...this.busy.keys()]) : pause);
+      // What waits for an endpoint's turn goes as soon as that is over.
+      await Promise.race([pause, ...this.busy.keys()]);
     }
   }
 
@@ -125,34 +127,47 @@ export class WebhookSender {
     const claims = await this.settings.database.worker((em) => this.claim(em, newUuid(), room));
     for (const { token, ...claim } of claims) {
       const sending: Promise<void> = this.deliver(claim, token).finally(() => this.busy.delete(sending));
-      this.busy.set(sending, claim.endpointId);
+      this.busy.set(sending, claim);
     }
     return claims.length;
   }
 
   private claim(em: EntityManager, token: Uuid, room: number): Promise<(Claim & { token: Uuid })[]> {
     const inUse = new Map<Uuid, number>();
-    for (const id of this.busy.values()) inUse.set(id, (inUse.get(id) ?? 0) + 1);
-    const full = [...inUse].filter(([, count]) => count >= slotsOfEndpoint).map(([id]) => id);
+    const full = new Set<Uuid>();
+    const count = (id: Uuid, limit: number) => {
+      const now = (inUse.get(id) ?? 0) + 1;
+      inUse.set(id, now);
+      if (now >= limit) full.add(id);
+    };
+    for (const { tenantId, endpointId } of this.busy.values()) {
+      count(tenantId, slotsOfTenant);
+      count(endpointId, slotsOfEndpoint);
+    }
+    const used = JSON.stringify(Object.fromEntries(inUse));
+    const fullIds = `{${[...full].join(',')}}`;
     return em.execute(
       `with due as (
          select tenant_id, id, row_number() over (partition by tenant_id, endpoint_id order by next_attempt_at, id)
-           + coalesce((?::jsonb ->> endpoint_id::text)::int, 0) as place, next_attempt_at
+           + coalesce((?::jsonb ->> endpoint_id::text)::int, 0) as place,
+           row_number() over (partition by tenant_id order by next_attempt_at, id)
+             + coalesce((?::jsonb ->> tenant_id::text)::int, 0) as place_of_tenant, next_attempt_at
          from (
            select tenant_id, id, endpoint_id, next_attempt_at from webhook_deliveries
            where livemode = ? and state = 'PENDING' and next_attempt_at <= now() and (lease_until is null or lease_until < now())
-             and endpoint_id <> all (?::uuid[])
+             and endpoint_id <> all (?::uuid[]) and tenant_id <> all (?::uuid[])
            order by next_attempt_at limit 256
          ) first
        ), taken as (
          select d.tenant_id, d.id from webhook_deliveries d join due on due.tenant_id = d.tenant_id and due.id = d.id
-         where due.place <= ${slotsOfEndpoint} and d.state = 'PENDING' and (d.lease_until is null or d.lease_until < now())
+         where due.place <= ${slotsOfEndpoint} and due.place_of_tenant <= ${slotsOfTenant}
+           and d.state = 'PENDING' and (d.lease_until is null or d.lease_until < now())
          order by due.next_attempt_at limit ${Math.trunc(room)} for update of d skip locked
        )
        update webhook_deliveries d set lease_token = ?, lease_until = now() + interval '${leaseSeconds} seconds', attempts = attempts + 1
        from taken where d.tenant_id = taken.tenant_id and d.id = taken.id
        returning d.tenant_id as "tenantId", d.id, d.endpoint_id as "endpointId", d.lease_token as token`,
-      [JSON.stringify(Object.fromEntries(inUse)), this.settings.database.livemode, `{${full.join(',')}}`, token],
+      [used, used, this.settings.database.livemode, fullIds, fullIds, token],
     );
   }
 
