@@ -1,6 +1,7 @@
 import { type Duplex } from 'node:stream';
 import type pg from 'pg';
 import { type Connection, type Submittable } from 'pg';
+import { isOwnSession } from './own-session.js';
 
 /** A statement with its values as PostgreSQL reads them. */
 export interface Step {
@@ -21,18 +22,22 @@ function escaped(text: string): string {
 }
 
 /** What is prepared on a connection, by statement. */
-const namesOf = new WeakMap<pg.ClientBase, Map<string, string>>();
+type Names = Map<string, string>;
+
+/** Null: nothing stays prepared there. */
+const namesOf = new WeakMap<pg.ClientBase, Promise<Names | null>>();
 let names = 0;
 
 /**
- * Sends statements as one message and waits for all their answers: one round trip. Each is prepared on its connection the first time. After one
- * that fails PostgreSQL skips the others.
+ * Sends statements as one message and waits for all their answers: one round trip. Each is prepared on its connection the first time, unless a
+ * pooler stands between. After one that fails PostgreSQL skips the others.
  * @param timeoutMs silence after which the connection is given up
  * @throws pg.DatabaseError of the first that failed, or the connection's own error
  */
-export function send(client: pg.ClientBase, steps: readonly Step[], timeoutMs: number): Promise<void> {
-  const known = namesOf.get(client) ?? new Map<string, string>();
-  namesOf.set(client, known);
+export async function send(client: pg.ClientBase, steps: readonly Step[], timeoutMs: number): Promise<void> {
+  const asked = namesOf.get(client) ?? isOwnSession(client).then((isOwn) => (isOwn ? new Map<string, string>() : null));
+  namesOf.set(client, asked);
+  const known = await asked;
   return new Promise((resolve, reject) => {
     const message = new Message(steps, known, (error) => (clearTimeout(timer), error ? reject(error) : resolve()));
     const timer = setTimeout(() => message.abandon(), timeoutMs);
@@ -50,7 +55,7 @@ class Message implements Submittable {
 
   constructor(
     private readonly steps: readonly Step[],
-    private readonly known: Map<string, string>,
+    private readonly known: Names | null,
     private readonly done: (error: Error | null) => void,
   ) {}
 
@@ -59,10 +64,10 @@ class Message implements Submittable {
     this.stream = wire.stream;
     wire.stream.cork();
     for (const { sql, values } of this.steps) {
-      let name = this.known.get(sql);
+      let name = this.known?.get(sql);
       if (!name) {
-        name = `m${++names}`;
-        this.known.set(sql, name);
+        name = this.known ? `m${++names}` : '';
+        this.known?.set(sql, name);
         this.fresh.push(sql);
         wire.parse({ name, text: sql, types: [] });
       }
@@ -91,7 +96,7 @@ class Message implements Submittable {
 
   handleError(error: Error): void {
     // Whether they were prepared before it failed nobody knows: next time they get other names.
-    for (const sql of this.fresh) this.known.delete(sql);
+    for (const sql of this.fresh) this.known?.delete(sql);
     this.end(error);
   }
 

@@ -1,6 +1,7 @@
 import { type Duplex } from 'node:stream';
 import pg from 'pg';
 import { type Logger } from '../../shared/logger.js';
+import { isOwnSession } from '../own-session.js';
 import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
 import { Gathering, type Name, type Scope, type Statement, Unit } from './unit.js';
 
@@ -39,6 +40,8 @@ export class Lane {
   underWay = 0;
   /** Transactions that leave with the next write. */
   gathered = 0;
+  /** Not behind a pooler, where the next transaction may meet another session. */
+  private keepsNames = true;
   private readonly client: pg.Client;
   private readonly prepared = new Map<string, Name>();
   private names = 0;
@@ -92,7 +95,14 @@ export class Lane {
       const forget = (sql: string) => void this.prepared.delete(sql);
       const lost = () => void (this.retired = true);
       this.client.query(
-        new Unit(scope, named, { mayRepeat, forget, lost, gather: (connection) => this.gather(connection), done }),
+        new Unit(scope, named, {
+          mayRepeat,
+          forget,
+          lost,
+          opening: this.keepsNames ? null : opening,
+          gather: (connection) => this.gather(connection),
+          done,
+        }),
       );
     });
   }
@@ -108,7 +118,8 @@ export class Lane {
   private async connect(): Promise<void> {
     try {
       await this.client.connect();
-      await this.client.query({ name: 'opening', text: opening, values: ['none', '', ''] });
+      this.keepsNames = await isOwnSession(this.client);
+      if (this.keepsNames) await this.client.query({ name: 'opening', text: opening, values: ['none', '', ''] });
       this.isReady = true;
     } catch (error) {
       this.fail(error as Error);
@@ -121,6 +132,7 @@ export class Lane {
    * prepares may yet fail. After a failure nobody knows whether the name exists, so the next one gets another.
    */
   private nameOf(sql: string): Name {
+    if (!this.keepsNames) return unnamed;
     const known = this.prepared.get(sql);
     if (known) return known.state === 'there' ? known : unnamed;
     const name: Name = { name: `r${++this.names}`, state: 'new' };

@@ -68,6 +68,8 @@ interface Surroundings {
   readonly forget: (sql: string) => void;
   /** PostgreSQL said goodbye: nothing more may be asked on this connection, even before it is seen to be closed. */
   readonly lost: () => void;
+  /** The statement that each transaction begins with, where it is not prepared under the name of `opening`. */
+  readonly opening: string | null;
   /** Where messages are gathered until the others of this turn have written theirs, too. */
   readonly gather: (connection: Connection) => Gathering;
   readonly done: (again: readonly Statement[]) => void;
@@ -94,7 +96,12 @@ export class Unit implements Submittable {
   submit(connection: Connection): void {
     const gathering = this.around.gather(connection);
     const { wire } = gathering;
-    addOpening(gathering, this.scope);
+    if (this.around.opening === null) addOpening(gathering, this.scope);
+    else {
+      wire.parse({ name: '', text: this.around.opening, types: [] });
+      wire.bind({ portal: '', statement: '', values: this.scope });
+      wire.execute(everything);
+    }
     for (const { statement, name } of this.statements) {
       const { sql, parameters } = statement;
       if (name.state !== 'there') wire.parse({ name: name.name, text: sql, types: [] });
