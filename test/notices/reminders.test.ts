@@ -39,7 +39,15 @@ afterAll(() => office.stop());
 beforeEach(async () => {
   clock.time = start;
   office.smtp.arrived.length = 0;
-  for (const table of ['mails', 'disputes', 'payments', 'stripe_subscriptions', 'payment_methods', 'mail_settings'])
+  for (const table of [
+    'mails',
+    'disputes',
+    'payments',
+    'stripe_invoices',
+    'stripe_subscriptions',
+    'payment_methods',
+    'mail_settings',
+  ])
     await office.db.query(`delete from ${table}`);
 });
 
@@ -205,7 +213,7 @@ describe('a card that expires', () => {
 
 describe('a payment that waits for a confirmation', () => {
   test('is reminded of once, with a link under which it can be made, until it cannot be made any more', async () => {
-    const invoice = await anInvoice(office.db, { tenantId, customerId, number: 'INV-9' });
+    const invoice = await anInvoice(office.db, { tenantId, customerId, number: 'F-1' });
     const { id } = await aPayment({ invoice_id: invoice.id });
     await remind();
     await remind();
@@ -217,6 +225,21 @@ describe('a payment that waits for a confirmation', () => {
       invoiceId: invoice.id,
       isExpired: false,
     });
+  });
+
+  test('is reminded of with a link to our page, too, when it is the renewal of a subscription', async () => {
+    const subscription = await aSubscription({ status: 'PAST_DUE' });
+    const invoice = await anInvoice(office.db, { tenantId, customerId, number: 'F-2' });
+    await insertRow(office.db, 'stripe_invoices', {
+      ...{ tenant_id: tenantId, livemode: false, invoice_id: invoice.id, subscription_id: subscription.id },
+      ...{ stripe_account_id: accountId, stripe_invoice_id: 'in_1', billing_reason: 'subscription_cycle' },
+      ...{ currency: 'usd', hosted_url: 'https://invoice.stripe.com/i/1' },
+    });
+    await aPayment({ invoice_id: invoice.id, subscription_id: subscription.id });
+    await remind();
+    const [mail] = await mails();
+    const { payUrl } = mail!.data as { payUrl: string };
+    expect(payLinks.read(payUrl.split('/pay/')[1])).toMatchObject({ tenantId, invoiceId: invoice.id });
   });
 
   test.each([

@@ -150,19 +150,15 @@ interface Unconfirmed extends Reader {
   readonly createdAt: string;
   readonly invoiceId: number;
   readonly invoiceNumber: string;
-  readonly hostedUrl: string | null;
-  readonly isCycle: boolean;
 }
 
-/** An hour after it was made, so that nobody is reminded who is just doing it. Stripe's own page where Stripe collects, else ours. */
+/** An hour after it was made, so that nobody is reminded who is just doing it. Our page also takes what Stripe collects for a subscription. */
 async function confirmations(em: EntityManager, now: Date, payLinks: PayLinks): Promise<NewMail<'action-needed'>[]> {
   const key = `'action:' || t.id`;
   const rows = await em.execute<Unconfirmed[]>(
-    `select ${key} as key, ${reader}, t.amount, t.currency, t.created_at as "createdAt", i.id as "invoiceId", i.number as "invoiceNumber",
-       s.hosted_url as "hostedUrl", s.id is not null as "isCycle"
+    `select ${key} as key, ${reader}, t.amount, t.currency, t.created_at as "createdAt", i.id as "invoiceId", i.number as "invoiceNumber"
      from payments t join customers c on c.tenant_id = t.tenant_id and c.id = t.customer_id
        join invoices i on i.tenant_id = t.tenant_id and i.id = t.invoice_id and i.status = 'OPEN'
-       left join stripe_invoices s on s.tenant_id = t.tenant_id and s.invoice_id = i.id
      where t.status = 'ACTION_REQUIRED' and c.email <> ''
        and t.created_at > ?::timestamptz and t.created_at <= ?::timestamptz and ${notYet(key)}
        -- Who was told that a renewal failed was told to confirm it.
@@ -171,15 +167,13 @@ async function confirmations(em: EntityManager, now: Date, payLinks: PayLinks): 
      order by t.created_at limit ${most}`,
     [new Date(now.getTime() - confirmWithin), new Date(now.getTime() - hour)],
   );
-  return rows.flatMap((row): NewMail<'action-needed'>[] => {
+  return rows.map((row) => {
     const confirmBy = new Date(new Date(row.createdAt).getTime() + confirmWithin);
     const link = { tenantId: tenantOf(em), invoiceId: row.invoiceId, livemode: livemodeOf(em) };
-    const ours = () => payLinks.create(link, confirmBy.getTime() - now.getTime()).url;
-    const payUrl = row.isCycle ? row.hostedUrl : ours();
-    if (!payUrl) return [];
+    const { url: payUrl } = payLinks.create(link, confirmBy.getTime() - now.getTime());
     const { customerName, invoiceNumber } = row;
     const data = { customerName, invoiceNumber, payUrl, amount: amountOf(row), confirmBy: confirmBy.toISOString() };
-    return [{ ...to(row), template: 'action-needed', until: confirmBy, data }];
+    return { ...to(row), template: 'action-needed', until: confirmBy, data };
   });
 }
 
