@@ -145,6 +145,9 @@ test.each([
   '"A" <a@b.example>',
   'a@b',
   `${'a'.repeat(250)}@b.example`,
+  `${'a'.repeat(253)}😀`,
+  'a\u2028b@c.example',
+  'a\u2029b@c.example',
 ])('%j is no address: it is kept as a failure, and sent nowhere', async (to) => {
   await expect(enqueue({ to })).resolves.toBe(true);
   await office.sendAll();
@@ -307,6 +310,23 @@ test('admins are told each by themselves, or those whom the tenant has named', a
     'b@msp.example',
     'alerts@msp.example',
   ]);
+});
+
+test('an address that admins are told at may be as long as addresses are, and is forgotten with what was mailed', async () => {
+  const tenant = await aTenant(office.db);
+  const long = `${'a'.repeat(64)}@${'b'.repeat(180)}.example`;
+  await insertRow(office.db, 'mail_settings', {
+    ...{ tenant_id: tenant.id, livemode: false },
+    alert_addresses: `{${long},short@msp.example}`,
+  });
+  const key = `webhook-endpoint-disabled:${tenant.id}:2026-11-23T23:30:00.000Z`;
+  const tell = () =>
+    office.database.tenant(tenant.id).transaction((em) => enqueueAdminMail(em, { key, template: 'receipt', data }));
+  expect(await tell()).toBe(true);
+  expect(await tell()).toBe(false);
+  const told = await mails();
+  expect(told.map(({ recipient }) => recipient)).toEqual([long, 'short@msp.example']);
+  expect(told.map((mail) => mail.key as string).join()).not.toMatch(/@|bbb|msp/);
 });
 
 test('a tenant of ours has a time zone that there is', async () => {

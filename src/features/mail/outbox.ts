@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { livemodeOf, mailsOf, tenantOf } from '../../db/tenant-entity.js';
 import { newUuid } from '../../shared/uuid.js';
@@ -42,7 +43,7 @@ export async function enqueueMails<Name extends MailName>(
     key,
     template,
     topic: mailTemplates[template].topic,
-    recipient: isAddress(to.trim()) ? to.trim() : to.replace(/\p{C}/gu, '�').slice(0, 254),
+    recipient: isAddress(to.trim()) ? to.trim() : showable(to),
     data,
     customer_id: customerId ?? null,
     send_until: until?.toISOString() ?? null,
@@ -70,14 +71,24 @@ export async function enqueueAdminMail<Name extends MailName>(
   { key, ...mail }: Omit<NewMail<Name>, 'to' | 'customerId'>,
 ): Promise<boolean> {
   if (!mailsOf(em)) return false;
-  const admins = await em.execute<{ who: string; email: string }[]>(
+  const admins = await em.execute<{ who: string | null; email: string }[]>(
     `with named as (select unnest(alert_addresses) as email from mail_settings)
-     select email as who, email from named
+     select null as who, email from named
      union all
      select * from (select id::text, email from tenant_admins where not exists (select from named) order by id limit 50) admins`,
   );
-  const mails = admins.map(({ who, email }) => ({ ...mail, key: `${key}:${who}`, to: email }));
+  const mails = admins.map(({ who, email }) => ({ ...mail, key: `${key}:${who ?? markOf(email)}`, to: email }));
   return (await enqueueMails<Name>(em, mails)) > 0;
+}
+
+/** What is no address, as it can be kept and shown: whole letters, and nothing that ends a line. */
+function showable(text: string): string {
+  return [...text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '�')].slice(0, 254).join('');
+}
+
+/** Stands for an address in a key. Keys are short, and outlive what is known of people. */
+function markOf(address: string): string {
+  return createHash('sha256').update(address).digest('hex').slice(0, 16);
 }
 
 /** Takes back those that have not been sent yet, because their reason is gone. @param keys business keys @returns how many */
