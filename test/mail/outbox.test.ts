@@ -233,7 +233,12 @@ test('while nobody listens at the mail server mails wait, until what they say ha
   await enqueue();
   await enqueue({ until: new Date(Date.now() + 3_600_000) });
   await postman.sendOnce();
-  expect(await mails()).toMatchObject([{ state: 'QUEUED' }, { state: 'QUEUED' }]);
+  // Tenants read it: nothing of where the platform's mail server is, or how one logs in there.
+  const last_error = 'The mail server could not be used.';
+  expect(await mails()).toMatchObject([
+    { state: 'QUEUED', last_error },
+    { state: 'QUEUED', last_error },
+  ]);
   await office.db.query(
     `update mails set send_until = now() - interval '1 second' where send_until < now() + interval '2 hours'`,
   );
@@ -243,11 +248,28 @@ test('while nobody listens at the mail server mails wait, until what they say ha
   expect(office.smtp.arrived).toHaveLength(1);
 });
 
-test('a mail that cannot be written fails, and the others go', async () => {
+test('a mail that cannot be written is tried again a few times before it fails, and the others go', async () => {
   await enqueue({ paidAt: 'yesterday' });
   await enqueue();
   await office.sendAll();
-  expect(await mails()).toMatchObject([{ state: 'FAILED' }, { state: 'SENT' }]);
+  expect(await mails()).toMatchObject([{ state: 'QUEUED', attempts: 1 }, { state: 'SENT' }]);
+  await office.db.query(`update mails set attempts = 4 where state = 'QUEUED'`);
+  await office.letTimePass();
+  await office.sendAll();
+  expect(await mails()).toMatchObject([
+    { state: 'FAILED', last_error: 'It could not be written; see the log.' },
+    { state: 'SENT' },
+  ]);
+});
+
+test('a font or a picture that was out of reach for a moment costs no receipt', async () => {
+  beforeSending = () => Promise.reject(new Error('EMFILE: too many open files'));
+  await enqueue();
+  await office.sendAll();
+  beforeSending = () => Promise.resolve();
+  await office.letTimePass();
+  await office.sendAll();
+  expect(await mails()).toMatchObject([{ state: 'SENT', attempts: 2 }]);
 });
 
 test('who has lost a mail to another records nothing of it', async () => {

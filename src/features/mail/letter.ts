@@ -75,7 +75,11 @@ const known = new Map<MailName, Promise<Compiled>>();
 
 function compiled(name: MailName): Promise<Compiled> {
   let found = known.get(name);
-  if (!found) known.set(name, (found = read(name)));
+  if (!found) {
+    known.set(name, (found = read(name)));
+    // What could not be read just now is read again.
+    found.catch(() => known.delete(name));
+  }
   return found;
 }
 

@@ -12,7 +12,14 @@ export interface Envelope extends Letter {
 }
 
 /** What the mail server made of it. `REFUSED` is for good, `LATER` is not. */
-export type Sent = { readonly outcome: 'TAKEN' } | { readonly outcome: 'REFUSED' | 'LATER'; readonly reason: string };
+export type Sent =
+  | { readonly outcome: 'TAKEN' }
+  | {
+      readonly outcome: 'REFUSED' | 'LATER';
+      readonly reason: string;
+      /** Whether it was said of this mail. What is said of the platform, its login or its network, is not for tenants. */
+      readonly isAboutMail: boolean;
+    };
 
 export interface MailerSettings {
   readonly smtpUrl: string;
@@ -32,7 +39,7 @@ export class Mailer {
   /** Hands a mail over. */
   async send(envelope: Envelope): Promise<Sent> {
     try {
-      await (await (this.transport ??= this.open())).send(envelope);
+      await (await this.opened()).send(envelope);
       return { outcome: 'TAKEN' };
     } catch (error) {
       return judge(error as NodemailerError);
@@ -40,9 +47,17 @@ export class Mailer {
   }
 
   async close(): Promise<void> {
-    const opened = await this.transport;
+    const opened = await this.transport?.catch(() => null);
     this.transport = null;
     opened?.close();
+  }
+
+  private opened() {
+    this.transport ??= this.open().catch((error: unknown) => {
+      this.transport = null;
+      throw error;
+    });
+    return this.transport;
   }
 
   /** Loaded when it is needed: a process without a mail server never holds it. */
@@ -79,5 +94,5 @@ export class Mailer {
 function judge({ code, command, responseCode, response, message }: NodemailerError): Sent {
   const isAboutMail = code === 'EMESSAGE' || (code === 'EENVELOPE' && command !== 'MAIL FROM');
   const isForGood = isAboutMail && (responseCode === undefined || responseCode >= 500);
-  return { outcome: isForGood ? 'REFUSED' : 'LATER', reason: (response ?? message).slice(0, 500) };
+  return { outcome: isForGood ? 'REFUSED' : 'LATER', reason: (response ?? message).slice(0, 500), isAboutMail };
 }

@@ -23,6 +23,9 @@ export interface PostmanSettings {
   readonly idleMs?: number;
 }
 
+/** How often a mail is tried that cannot be written: for three quarters of an hour. */
+const writings = 5;
+
 interface Claim {
   readonly tenantId: Uuid;
   readonly id: Uuid;
@@ -117,15 +120,16 @@ export class Postman {
       const envelope = await this.envelopeOf(mail, found.sender).catch((error: Error) => error);
       if (envelope instanceof Error) {
         logger.error({ ...about, template: mail.template, err: envelope }, 'A mail cannot be written');
-        mailsTried.inc({ outcome: MailState.FAILED });
-        await record(db, mail, { state: MailState.FAILED, reason: 'It could not be written; see the log.' });
-        return;
+        const end = unwritten(mail.attempts);
+        mailsTried.inc({ outcome: outcomeOf(end) });
+        return void (await record(db, mail, end));
       }
       const sent = await withPatience(mailer.send(envelope));
       failpoint('mail.after-send');
       const end = endOf(sent, mail.attempts);
-      mailsTried.inc({ outcome: end.state === MailState.QUEUED ? 'RETRY' : end.state });
-      if (sent.outcome === 'LATER') logger.warn({ ...about, attempts: mail.attempts }, 'A mail could not be sent yet');
+      mailsTried.inc({ outcome: outcomeOf(end) });
+      if (sent.outcome === 'LATER')
+        logger.warn({ ...about, attempts: mail.attempts, reason: sent.reason }, 'A mail could not be sent yet');
       await record(db, mail, { ...end, subject: envelope.subject, messageId: envelope.messageId });
     } catch (error) {
       // Its lease runs out, and it is tried again.
@@ -172,8 +176,23 @@ function endOf(sent: Sent, attempts: number): End {
     case 'REFUSED':
       return { state: MailState.BOUNCED, reason: sent.reason };
     case 'LATER':
-      return { state: MailState.QUEUED, reason: sent.reason, delaySeconds: delayAfter(attempts) };
+      return {
+        state: MailState.QUEUED,
+        reason: sent.isAboutMail ? sent.reason : 'The mail server could not be used.',
+        delaySeconds: delayAfter(attempts),
+      };
   }
+}
+
+/** A file may be out of reach for a moment, or the next version may know better; but not for ever. */
+function unwritten(attempts: number): End {
+  const reason = 'It could not be written; see the log.';
+  if (attempts >= writings) return { state: MailState.FAILED, reason };
+  return { state: MailState.QUEUED, reason, delaySeconds: delayAfter(attempts) };
+}
+
+function outcomeOf({ state }: End): string {
+  return state === MailState.QUEUED ? 'RETRY' : state;
 }
 
 /** Half a minute, two minutes, eight … at most six hours; a fifth of it is chance, so that what failed together does not come back together. */
@@ -200,6 +219,7 @@ async function withPatience(sending: Promise<Sent>): Promise<Sent> {
   const silence = sleep((leaseSeconds - 30) * 1_000, null, { signal: giveUp.signal, ref: false }).then((): Sent => ({
     outcome: 'LATER',
     reason: 'The mail server took too long.',
+    isAboutMail: true,
   }));
   silence.catch(() => undefined);
   try {
