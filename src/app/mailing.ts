@@ -1,4 +1,5 @@
 import { type Database } from '../db/database.js';
+import { FailureDigests } from '../features/insights/failure-digests.js';
 import { type Attachments } from '../features/mail/letter.js';
 import { Mailer, type MailerSettings } from '../features/mail/mailer.js';
 import { Postman } from '../features/mail/postman.js';
@@ -47,7 +48,10 @@ export function createMailing(parts: MailingParts): {
   });
   return {
     loops: [postman, new Receipts(parts)],
-    jobs: [new Reminders(parts), new DisputeDeadlines(parts), new BalanceAlerts(parts), retention],
+    jobs: [
+      ...[new Reminders(parts), new DisputeDeadlines(parts), new BalanceAlerts(parts), new FailureDigests(parts)],
+      retention,
+    ],
   };
 }
 

@@ -35,7 +35,8 @@ export class MailSettings extends ModeRow {
   locale: string = 'en';
 
   @Field(() => [String], {
-    description: 'Who is told of low balances and disputes; the users with the role `admin` when empty.',
+    description:
+      'Who is told of low balances, disputes and failed payments; the users with the role `admin` when empty.',
   })
   @Property({ type: 'text[]', defaultRaw: `'{}'` })
   alertAddresses: string[] = [];
@@ -48,7 +49,7 @@ export class MailSettings extends ModeRow {
   @Property({ type: 'integer', default: 7 })
   renewalDays: number = 7;
 
-  /** What happened before is not caught up on. */
+  /** Since when receipts are mailed again that had not been. Payments of before that are not caught up on. */
   @Property({ type: 'datetime', nullable: true })
   unmutedAt: Date | null = null;
 }

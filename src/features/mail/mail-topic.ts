@@ -11,6 +11,7 @@ export enum MailTopic {
   BALANCE = 'BALANCE',
   DISPUTES = 'DISPUTES',
   WEBHOOKS = 'WEBHOOKS',
+  FAILURES = 'FAILURES',
 }
 registerEnumType(MailTopic, {
   name: 'MailTopic',
@@ -25,5 +26,6 @@ registerEnumType(MailTopic, {
     BALANCE: { description: 'To the tenant’s admins: little or less than nothing is left at Stripe.' },
     DISPUTES: { description: 'To the tenant’s admins: a dispute waits for an answer.' },
     WEBHOOKS: { description: 'To the tenant’s admins: a webhook endpoint was switched off.' },
+    FAILURES: { description: 'To the tenant’s admins: many payments of a day failed.' },
   },
 });

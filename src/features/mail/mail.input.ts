@@ -32,7 +32,8 @@ export class UpdateMailSettingsInput {
 
   @Field(() => [EmailAddressScalar], {
     nullable: true,
-    description: 'Who is told of low balances and disputes, at most 20; the users with the role `admin` when empty.',
+    description:
+      'Who is told of low balances, disputes and failed payments, at most 20; the users with the role `admin` when empty.',
   })
   alertAddresses?: string[] | null;
 

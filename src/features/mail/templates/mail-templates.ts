@@ -4,6 +4,7 @@ import { balanceAlert } from './balance-alert.js';
 import { cardExpiring } from './card-expiring.js';
 import { disputeDeadline } from './dispute-deadline.js';
 import { dunning } from './dunning.js';
+import { failureDigest } from './failure-digest.js';
 import { receipt } from './receipt.js';
 import { renewalComing } from './renewal-coming.js';
 import { trialEnding } from './trial-ending.js';
@@ -22,6 +23,7 @@ export const mailTemplates = {
   'action-needed': actionNeeded,
   'balance-alert': balanceAlert,
   'dispute-deadline': disputeDeadline,
+  'failure-digest': failureDigest,
   'webhook-endpoint-disabled': webhookEndpointDisabled,
 } satisfies Readonly<Record<string, AnyMailTemplate>>;
 
