@@ -39,9 +39,9 @@ function collect(request: IncomingMessage): Promise<Buffer> {
       chunks.push(chunk);
     });
     request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    request.once('error', reject);
-    request.once('close', () => {
-      if (!request.complete) reject(new UnreadableBody(400, 'it did not arrive in full.'));
-    });
+    // Whoever hangs up is an error of the stream first, and none of ours.
+    const brokenOff = () => reject(new UnreadableBody(400, 'it did not arrive in full.'));
+    request.once('error', brokenOff);
+    request.once('close', () => void (request.complete || brokenOff()));
   });
 }

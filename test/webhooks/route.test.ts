@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { type Clock } from '../../src/shared/clock.js';
+import { eventsRefused } from '../../src/shared/metrics.js';
+import { until } from '../support/until.js';
 import { aStage, aThinEvent, anEvent, noting, post, secrets, sign, type Stage } from './stage.js';
 
 let stage: Stage;
@@ -122,6 +126,29 @@ test('a compressed body is answered 415 and never unpacked', async () => {
 test('300 kB are answered 413', async () => {
   const answer = await post(stage.url, 'x'.repeat(300 * 1024), { 'stripe-signature': 't=1,v1=00' });
   expect(answer.status).toBe(413);
+});
+
+test('who hangs up in the middle of a body is no failure of ours', async () => {
+  const refused = async () => {
+    const { values } = await eventsRefused.get();
+    const of = (reason: string) => values.find(({ labels }) => labels.reason === reason)?.value ?? 0;
+    return { body: of('body'), internal: of('internal') };
+  };
+  const before = await refused();
+  const { hostname, port, pathname } = new URL(stage.url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST ${pathname} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  await once(socket, 'data');
+  socket.write('{');
+  socket.resetAndDestroy();
+  await until(
+    async () => (await refused()).body + (await refused()).internal > before.body + before.internal,
+    'it was refused',
+  );
+  expect(await refused()).toEqual({ body: before.body + 1, internal: before.internal });
 });
 
 test('an authentic body that is no event is answered 400', async () => {
