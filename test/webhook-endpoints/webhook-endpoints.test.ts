@@ -270,6 +270,17 @@ test('each thing that happens is told under its name, with ids and amounts, when
   expect(data('payout.paid')).toMatchObject({ amount: { amount: 9000, currency: 'usd' }, stripePayoutId: 'po_1' });
 });
 
+test('an endpoint that is made later hears nothing of an invoice that was paid before, whatever is written of it', async () => {
+  const { id: tenantId } = await aTenant(app.db);
+  const { id: customerId } = await aCustomer(app.db, { tenantId });
+  const { id } = await anInvoice(app.db, { tenantId, customerId });
+  const pay = () => asTenant(tenantId, `update invoices set payment_status = 'PAID' where id = ?`, [id]);
+  await pay();
+  const endpoint = await anEndpoint({ id: tenantId });
+  await pay();
+  expect(await deliveries(endpoint)).toEqual([]);
+});
+
 test('what somebody else writes into the tables tells nothing', async () => {
   const endpoint = await anEndpoint();
   await aPayment(endpoint.tenantId, { status: 'SUCCEEDED', amount_received: 1_000 });
@@ -497,6 +508,22 @@ test('a tenant has ten endpoints at most, also when it asks for many at once', a
   const tenant = await aTenant(app.db);
   const made = await Promise.allSettled(Array.from({ length: 12 }, () => anEndpoint(tenant)));
   expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
+});
+
+test('an endpoint that gets another address begins anew: what the old one failed at is not held against it', async () => {
+  const endpoint = await anEndpoint();
+  const fail = `update webhook_endpoints set failing_since = now() - interval '6 days' where id = $1`;
+  await app.db.query(fail, [endpoint.id]);
+  await change(
+    endpoint,
+    'updateWebhookEndpoint',
+    { id: endpoint.id, description: 'The same' },
+    'webhookEndpoint { id }',
+  );
+  expect(await endpointOf(endpoint)).toMatchObject({ failingSince: expect.any(String) as string });
+  const url = `${receiver.url}/new`;
+  await change(endpoint, 'updateWebhookEndpoint', { id: endpoint.id, url }, 'webhookEndpoint { id }');
+  expect(await endpointOf(endpoint)).toMatchObject({ url, failingSince: null });
 });
 
 test('what endpoints were told is forgotten after a month; what they are still to be told is not', async () => {

@@ -75,6 +75,8 @@ export class WebhookEndpointService {
     };
     return this.change(async (em) => {
       const endpoint = await found(em, id);
+      // What did not arrive elsewhere is not held against the new address.
+      if (wanted.url && wanted.url !== endpoint.url) endpoint.failingSince = null;
       Object.assign(endpoint, wanted);
       const isEnabled = endpoint.status === WebhookEndpointStatus.ENABLED;
       if (enabled === true && !isEnabled)
