@@ -106,6 +106,18 @@ test('settings are as they are without, until they are set; what is left out sta
   expect(theirs.mailSettings.senderName).toBeNull();
 });
 
+test('from when on receipts are wanted again is noted when they are, and not when something else is', async () => {
+  const tenant = await aTenant(app.db);
+  const mute = async (muted: string[]) => app.ask(update, { input: { muted } }, await app.token(tenant));
+  const since = async () =>
+    (await app.db.query('select unmuted_at from mail_settings where tenant_id = $1', [tenant.id]))[0]!.unmuted_at;
+  await mute(['TRIALS', 'RECEIPTS']);
+  await mute(['RECEIPTS']);
+  expect(await since()).toBeNull();
+  await mute([]);
+  expect(await since()).not.toBeNull();
+});
+
 test.each([
   [{ senderName: '  ' }, 'input.senderName'],
   [{ senderName: 'x'.repeat(101) }, 'input.senderName'],

@@ -8,6 +8,7 @@ import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
 import { type UpdateMailSettingsInput } from './mail.input.js';
 import { MailState } from './mail.entity.js';
+import { MailTopic } from './mail-topic.js';
 import { MailSettings } from './mail-settings.entity.js';
 import { isLocale } from './say.js';
 
@@ -36,8 +37,9 @@ export class MailService {
         [tenantOf(em), livemodeOf(em), newUuid()],
       );
       const settings = await settingsOf(em);
-      const isLess = settings.muted.some((topic) => changes.muted && !changes.muted.includes(topic));
-      Object.assign(settings, changes, isLess && { unmutedAt: this.clock.now() });
+      const { RECEIPTS } = MailTopic;
+      const isHeardAgain = settings.muted.includes(RECEIPTS) && changes.muted?.includes(RECEIPTS) === false;
+      Object.assign(settings, changes, isHeardAgain && { unmutedAt: this.clock.now() });
       const subject = { subjectType: 'mail-settings', subjectId: settings.id };
       audit(em, {
         actor: this.actor,
