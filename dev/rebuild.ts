@@ -68,7 +68,7 @@ const forget = `
   update payments set status = 'PENDING', amount_received = 0, amount_refunded = 0, refund_pending = false, booked_currency = null,
     booked_gross = null, stripe_fee = null, application_fee = null, net = null, failure_code = null, failure_decline_code = null,
     failure_message = null, stripe_charge_id = null, stripe_balance_transaction_id = null, receipt_url = null, stripe_as_of = null,
-    charge_as_of = null, succeeded_at = null, canceled_at = null, dispute_state = 'NONE', payment_method_id = null, subscription_id = null`;
+    charge_as_of = null, succeeded_at = null, canceled_at = null, dispute_state = 'NONE', stripe_payment_method_id = null, subscription_id = null`;
 
 /** Replays the whole log in an order drawn from the seed, in a database that is deleted afterwards. */
 export async function rebuild(settings: RebuildSettings): Promise<Rebuilt> {

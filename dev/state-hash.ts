@@ -17,7 +17,7 @@ const paymentOf =
 
 /**
  * What Stripe's events make of each table: the columns that follow from what Stripe said, and what the rows are told apart by. Neither our own ids nor
- * our own times are among them: a rebuilt row has others. Nor is which saved method a payment names: it names one that was known by then. Stamps of Stripe's are not either where only the latest of equals is kept.
+ * our own times are among them: a rebuilt row has others. Stamps of Stripe's are not either where only the latest of equals is kept.
  */
 const derivedState: Readonly<Record<string, DerivedTable>> = {
   stripe_config: {
@@ -33,6 +33,7 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
     columns: [
       'customer_id',
       'stripe_charge_id',
+      'stripe_payment_method_id',
       'amount',
       'amount_received',
       'amount_refunded',

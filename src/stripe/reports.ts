@@ -48,6 +48,7 @@ export interface IntentReport {
   /** What was asked for, not what was booked; null when none was. */
   readonly applicationFee: number | null;
   readonly customerId: CustomerId | null;
+  /** What is to be charged, or was last tried. */
   readonly paymentMethodId: PaymentMethodId | null;
   readonly latestChargeId: ChargeId | null;
   /** The latest charge, when it was expanded; never in a webhook. */
@@ -131,7 +132,8 @@ export function intentReport(intent: PaymentIntent): IntentReport {
     currency: intent.currency,
     applicationFee: intent.application_fee_amount ?? null,
     customerId: idOf(intent.customer),
-    paymentMethodId: idOf(intent.payment_method),
+    // A declined one is taken off the intent, and named by the error.
+    paymentMethodId: idOf(intent.payment_method) ?? idOf(intent.last_payment_error?.payment_method),
     latestChargeId: idOf(intent.latest_charge),
     charge: charge && chargeReport(charge),
     lastError: errorReport(intent.last_payment_error),

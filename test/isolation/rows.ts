@@ -95,7 +95,7 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
     customer_id: rows.get('customers')!.id,
     invoice_id: rows.get('invoices')!.id,
     subscription_id: rows.get('stripe_subscriptions')!.id,
-    payment_method_id: rows.get('payment_methods')!.id,
+    stripe_payment_method_id: rows.get('payment_methods')!.stripe_payment_method_id,
     stripe_account_id: rows.get('')!.accountId,
     stripe_payment_intent_id: `pi_${unique()}`,
     stripe_charge_id: `ch_${unique()}`,

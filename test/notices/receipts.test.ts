@@ -55,7 +55,7 @@ test('a payment that succeeded is receipted, with a PDF, to who has paid', async
   });
   const payment = await aPayment({
     invoice_id: invoiceId,
-    payment_method_id: method.id,
+    stripe_payment_method_id: method.stripe_payment_method_id,
     receipt_url: 'https://pay.example/r',
   });
   expect(await receipts().look()).toBe(1);

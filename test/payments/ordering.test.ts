@@ -96,13 +96,14 @@ const lives = fc
     say(intent('requires_payment_method'));
     tries.forEach((what, i) => {
       if (what !== 'action') latestChargeId = `ch_failed_${i}`;
-      if (what === 'declined') say(intent('requires_payment_method', { lastError: declined, latestChargeId }));
-      if (what === 'action') say(intent('requires_action', { latestChargeId }));
-      if (what === 'processing') say(intent('processing', { latestChargeId }));
+      const tried = { latestChargeId, paymentMethodId: `pm_${i}` } as const;
+      if (what === 'declined') say(intent('requires_payment_method', { lastError: declined, ...tried }));
+      if (what === 'action') say(intent('requires_action', tried));
+      if (what === 'processing') say(intent('processing', tried));
     });
     if (end === 'canceled') say(intent('canceled', { latestChargeId, canceledAt: seconds(at + 1) }));
     if (end !== 'succeeded') return steps;
-    say(intent('succeeded', { latestChargeId: 'ch_1' }));
+    say(intent('succeeded', { latestChargeId: 'ch_1', paymentMethodId: 'pm_paid' }));
     const made = at;
     steps.push(
       { kind: 'charge', at, report: charge(made) },
@@ -131,10 +132,10 @@ function deliver(payment: Payment, step: Step, truth: readonly Step[]): void {
 
 function visible(payment: Payment) {
   const { status, amountReceived, amountRefunded, refundState, failure, receiptUrl, stripeChargeId } = payment;
-  const { succeededAt, canceledAt, stripeFee, applicationFee, net } = payment;
+  const { succeededAt, canceledAt, stripeFee, applicationFee, net, stripePaymentMethodId } = payment;
   return {
     ...{ status, amountReceived, amountRefunded, refundState, failure, receiptUrl, stripeChargeId },
-    ...{ succeededAt, canceledAt, stripeFee, applicationFee, net },
+    ...{ succeededAt, canceledAt, stripeFee, applicationFee, net, stripePaymentMethodId },
   };
 }
 

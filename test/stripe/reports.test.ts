@@ -106,6 +106,12 @@ test('an intent reports its charge and booking when they were expanded, and ids 
   expect(plain).toMatchObject({ latestChargeId: 'ch_1', charge: null });
 });
 
+test('an intent that was declined reports the method that was tried, which is on it no more', () => {
+  const last_payment_error = { code: 'card_declined', payment_method: { id: 'pm_2' } };
+  const declined = anIntent({ payment_method: null, last_payment_error });
+  expect(intentReport(declined as unknown as PaymentIntent).paymentMethodId).toBe('pm_2');
+});
+
 test('a charge that is not booked yet has no booking', () => {
   expect(chargeReport(aCharge({ balance_transaction: null }))).toMatchObject({
     balanceTransactionId: null,

@@ -143,8 +143,10 @@ function eventOf({ n, at, what, refunded, booked }: Told, index: number) {
     amount_received: what === 'succeeded' ? 1000 : 0,
     application_fee_amount: 10,
     latest_charge: what === 'succeeded' ? charge.id : null,
-    last_payment_error: failed ? { code: 'card_declined', message: `Declined ${at}.` } : null,
-    payment_method: null,
+    last_payment_error: failed
+      ? { code: 'card_declined', message: `Declined ${at}.`, payment_method: { id: `pm_${refunded}` } }
+      : null,
+    payment_method: failed ? null : `pm_${refunded}`,
     created: 1_790_000_000,
     canceled_at: what === 'canceled' ? 1_790_000_000 + at : null,
   };

@@ -28,7 +28,7 @@ export async function openCases(em: EntityManager, invoiceId: number | null, now
        where i.status = 'OPEN' and i.payment_status in ('FAILED', 'UNPAID', 'PARTIALLY_PAID') and i.total - i.amount_credited - i.amount_paid > 0
          and (?::int is null or i.id = ?::int)
          and case when i.subscription_id is null
-           then p.status = 'FAILED' and p.payment_method_id is not null and exists (
+           then p.status = 'FAILED' and p.stripe_payment_method_id is not null and exists (
              select from commands m where m.kind = 'payments.create' and m.subject_id = p.id::text and m.params @> '{"offSession": true}')
            else c.attempts > 0 and not s.collection_paused and s.status in ('TRIALING', 'ACTIVE', 'PAST_DUE', 'UNPAID') end
          and coalesce(c.stripe_account_id, p.stripe_account_id) = a.stripe_account_id

@@ -84,7 +84,7 @@ export async function factsOf(em: EntityManager, id: Uuid): Promise<Facts> {
      left join lateral (
        select * from payments p where p.tenant_id = k.tenant_id and p.invoice_id = k.invoice_id and p.failure_code is not null
        order by p.updated_at desc limit 1) f on true
-     left join payment_methods m on m.tenant_id = k.tenant_id and m.id = f.payment_method_id
+     left join payment_methods m on m.tenant_id = k.tenant_id and m.stripe_payment_method_id = f.stripe_payment_method_id
      where k.id = ?`,
     [id],
   );

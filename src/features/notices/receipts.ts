@@ -157,7 +157,7 @@ function withoutReceipt(em: EntityManager, after: Place): Promise<PaidRow[]> {
      from payments p
        join customers c on c.tenant_id = p.tenant_id and c.id = p.customer_id
        left join invoices i on i.tenant_id = p.tenant_id and i.id = p.invoice_id
-       left join payment_methods m on m.tenant_id = p.tenant_id and m.id = p.payment_method_id
+       left join payment_methods m on m.tenant_id = p.tenant_id and m.stripe_payment_method_id = p.stripe_payment_method_id
      where (p.succeeded_at, p.id) > (?::timestamptz, ?::uuid) and p.status = 'SUCCEEDED'
        and p.succeeded_at > coalesce((select unmuted_at from mail_settings), '-infinity')
        and p.amount_refunded < p.amount_received and c.email <> ''

@@ -119,8 +119,9 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
     const { stripeAccountId, feeRule } = config;
     const fee = applicationFee(amount, currency, feeRule) ?? null;
     const { description, captureLater, metadata } = params;
+    const stripePaymentMethodId = method ? method.stripePaymentMethodId : null;
     const payment = Object.assign(new Payment(), {
-      ...{ customerId, invoiceId: params.invoiceId, paymentMethodId: params.paymentMethodId },
+      ...{ customerId, invoiceId: params.invoiceId, stripePaymentMethodId },
       ...{ stripeAccountId, amountMinor: amount, currency, requestedApplicationFee: fee, feeRule },
       ...{ description, captureLater, metadata },
       // Money may be on its way from the moment that Stripe is asked for it.
@@ -148,7 +149,7 @@ export const createPayment: CommandKind<CreatePayment, PaymentPlan, PaymentRepor
       ...{ amount, currency, customerId, applicationFee: fee, confirm, offSession, savePaymentMethod, captureLater },
       stripeCustomerId:
         known.find((payer) => payer.customerId === customerId && payer.accountId === stripeAccountId)?.id ?? null,
-      stripePaymentMethodId: method ? method.stripePaymentMethodId : null,
+      stripePaymentMethodId,
       description: description ?? what.description,
       metadata: {
         ...metadata,

@@ -25,14 +25,12 @@ export interface PaymentNews {
  */
 export async function recordMany(rows: TenantRows, news: readonly PaymentNews[]): Promise<AppliedMany[]> {
   const intents = new Set<string>();
-  const methods = new Set<string>();
   for (const { report } of news) {
     const id = intentOf(report);
     if (id) intents.add(id);
-    if (id && !isCharge(report) && report.paymentMethodId) methods.add(report.paymentMethodId);
   }
   if (intents.size === 0) return news.map(({ report }) => withoutIntent(report));
-  const locked = await lockInSets(rows, [...intents], [...methods]);
+  const locked = await lockInSets(rows, [...intents]);
   const heldBack = new Map<string, AppliedMany>();
   const outcomes = news.map((one): AppliedMany => {
     const id = intentOf(one.report);
@@ -69,8 +67,6 @@ function record(locked: LockedPayments, intentId: string, { report, accountId, a
   if (isCharge(report) && payment.lacksBooking(report)) return 'fetch';
   const before = shareOf(payment);
   const order = isCharge(report) ? payment.applyCharge(report, asOf, false) : payment.applyIntent(report, asOf, false);
-  if (order === 'newer' && !isCharge(report) && report.paymentMethodId)
-    payment.paymentMethodId = locked.methods.get(report.paymentMethodId) ?? payment.paymentMethodId;
   if (invoice && !isSameShare(shareOf(payment), before)) {
     const shares = sharesOf(locked, invoice.id);
     const attempts = invoice.isCycle ? locked.attempts.get(invoice.id) : undefined;

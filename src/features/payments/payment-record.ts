@@ -10,7 +10,6 @@ import { StripeCustomer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
 import { type CycleInvoice } from '../invoices/invoice-record.js';
 import { StripeInvoice } from '../invoices/stripe-invoice.entity.js';
-import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
 import { followPayments, isOpen, isSameShare, type Share, shareOf, sumsOf } from './invoice-share.js';
 import { Payment } from './payment.entity.js';
 import { cancelSuperseded, openPayments } from './superseded.js';
@@ -45,7 +44,6 @@ export async function recordIntent(em: EntityManager, report: IntentReport, sour
   // An intent that is made just as its invoice is paid is one too many, as well.
   const isNew = !payment.stripePaymentIntentId;
   const order = payment.applyIntent(report, source.asOf, source.fetched);
-  if (order === 'newer' && report.paymentMethodId) await linkMethod(em, payment, report.paymentMethodId);
   if (isNew || !isSameShare(shareOf(payment), before)) await followInvoice(em, payment, before, source.asOf, invoices);
   return order;
 }
@@ -207,16 +205,6 @@ async function adopt(
     ],
   );
   return em.findOneOrFail(Payment, { stripePaymentIntentId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-}
-
-/** Names what it was paid with, when that is a saved method. */
-async function linkMethod(
-  em: EntityManager,
-  payment: Payment,
-  stripePaymentMethodId: NonNullable<IntentReport['paymentMethodId']>,
-): Promise<void> {
-  const method = await em.findOne(PaymentMethod, { stripePaymentMethodId });
-  if (method) payment.paymentMethodId = method.id;
 }
 
 /** Adds up the payments of an invoice, while nobody else can, and gives up those for which it has no room left. */

@@ -16,7 +16,7 @@ const paymentColumns: readonly Column<Payment>[] = [
   ['amountReceived', 'amount_received', 'bigint'],
   ['currency', 'currency', 'text'],
   ['requestedApplicationFee', 'requested_application_fee', 'bigint'],
-  ['paymentMethodId', 'payment_method_id', 'uuid'],
+  ['stripePaymentMethodId', 'stripe_payment_method_id', 'text'],
   ['stripeChargeId', 'stripe_charge_id', 'text'],
   ['stripeBalanceTransactionId', 'stripe_balance_transaction_id', 'text'],
   ['bookedCurrency', 'booked_currency', 'text'],
@@ -62,8 +62,7 @@ const lockRows = `with i as materialized (
 // A statement of its own: it sees what those have written for whom the locks had to wait.
 const readBeside = `select json_build_object(
   'shares', (select json_agg(p) from (select id, invoice_id, status, amount_received, amount_refunded, succeeded_at from payments
-    where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p),
-  'methods', (select json_agg(m) from (select id, stripe_payment_method_id from payment_methods where stripe_payment_method_id = any($2)) m))`;
+    where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p))`;
 const updatePayments = `update payments p set ${setsOf(paymentColumns)}
   from json_to_recordset($2) as r(id uuid, ${typesOf(paymentColumns)}) where p.id = any($1) and p.id = r.id`;
 const updateInvoices = `update invoices i set ${setsOf(invoiceColumns)}
@@ -77,11 +76,6 @@ interface ShareRow {
   readonly amount_received: number;
   readonly amount_refunded: number;
   readonly succeeded_at: string | null;
-}
-
-interface MethodRow {
-  readonly id: Payment['paymentMethodId'];
-  readonly stripe_payment_method_id: string;
 }
 
 /** What is known of a share, and whose it is. */
@@ -100,24 +94,17 @@ export interface LockedPayments {
   readonly shares: ReadonlyMap<number, readonly InvoiceShare[]>;
   /** Each row as it was loaded. */
   readonly before: ReadonlyMap<object, string>;
-  /** Saved methods' ids by Stripe's. */
-  readonly methods: ReadonlyMap<string, Payment['paymentMethodId']>;
 }
 
 /** Loads and locks the payments of these intents, as far as they are known, and their invoices. One round trip. */
-export async function lockInSets(
-  rows: TenantRows,
-  intentIds: readonly string[],
-  methodIds: readonly string[],
-): Promise<LockedPayments> {
+export async function lockInSets(rows: TenantRows, intentIds: readonly string[]): Promise<LockedPayments> {
   const [locked, beside] = await Promise.all([
     rows.ask<{ invoices: Row[] | null; payments: Row[] | null }>(lockRows, intentIds),
-    rows.ask<{ shares: ShareRow[] | null; methods: MethodRow[] | null }>(readBeside, intentIds, methodIds),
+    rows.ask<{ shares: ShareRow[] | null }>(readBeside, intentIds),
   ]);
   const [invoiceRows, paymentRows] = [locked.invoices ?? [], locked.payments ?? []];
-  const [shareRows, methodRows] = [beside.shares ?? [], beside.methods ?? []];
   const shares = new Map<number, InvoiceShare[]>();
-  for (const row of shareRows) {
+  for (const row of beside.shares ?? []) {
     const share = {
       paymentId: row.id,
       status: row.status,
@@ -143,7 +130,6 @@ export async function lockInSets(
     ),
     shares,
     before,
-    methods: new Map(methodRows.map((row) => [row.stripe_payment_method_id, row.id])),
   };
 }
 

@@ -8,7 +8,7 @@ import { orderOf, type Order } from '../../shared/ordering.js';
 import { DateTimeScalar, JSONObjectScalar, URLScalar, UUIDScalar } from '../../shared/scalars.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type BalanceReport, type ChargeReport, type IntentReport } from '../../stripe/reports.js';
-import { type AccountId, type ChargeId, type PaymentIntentId } from '../../stripe/types.js';
+import { type AccountId, type ChargeId, type PaymentIntentId, type PaymentMethodId } from '../../stripe/types.js';
 import { Customer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
 import { PaymentMethod } from '../payment-methods/payment-method.entity.js';
@@ -58,8 +58,9 @@ export class Payment extends ModeRow {
   @Property({ type: 'uuid', nullable: true })
   subscriptionId: Uuid | null = null;
 
-  @Property({ type: 'uuid', nullable: true })
-  paymentMethodId: Uuid | null = null;
+  /** By Stripe's id, as its intent names it: news of the payment may come before news of the method, and not every method is saved. */
+  @Property({ type: 'text', nullable: true })
+  stripePaymentMethodId: PaymentMethodId | null = null;
 
   @Field(() => Customer, { nullable: true, description: 'Who pays.' })
   readonly customer!: Customer | null;
@@ -238,7 +239,10 @@ export class Payment extends ModeRow {
     this.stripePaymentIntentId ??= report.id;
     const next = paymentStatusOf(report);
     const order = orderOf({ asOf: this.stripeAsOf, isFinal: this.isFinal }, asOf, fetched || isFinalStatus(next));
-    const isKnown = next === this.status && report.latestChargeId === this.stripeChargeId;
+    const isKnown =
+      next === this.status &&
+      report.latestChargeId === this.stripeChargeId &&
+      report.paymentMethodId === this.stripePaymentMethodId;
     if (order === 'newer') this.takeOver(report, next, asOf);
     if (next === PaymentStatus.SUCCEEDED) this.noteSuccess(fetched ? (report.charge?.created ?? asOf) : asOf);
     if (report.charge) this.applyCharge(report.charge, asOf, fetched);
@@ -300,6 +304,7 @@ export class Payment extends ModeRow {
     this.requestedApplicationFee = fee > 0 && fee < report.amount ? fee : null;
     this.amountReceived = Math.max(this.amountReceived, report.amountReceived);
     this.stripeChargeId = report.latestChargeId;
+    this.stripePaymentMethodId = report.paymentMethodId;
     const { code = null, declineCode = null, message = null } = report.lastError ?? {};
     this.fail(next === PaymentStatus.FAILED ? { code: code ?? 'unknown', declineCode, message } : null);
     if (next === PaymentStatus.CANCELED) this.canceledAt = report.canceledAt ?? asOf;

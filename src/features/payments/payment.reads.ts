@@ -32,7 +32,7 @@ export const paymentReads = readModel(Payment, {
     customer: one(() => customerReads, { customer_id: 'id' }),
     invoice: one(() => invoiceReads, { invoice_id: 'id' }),
     subscription: one(() => subscriptionReads, { subscription_id: 'id' }),
-    paymentMethod: one(() => paymentMethodReads, { payment_method_id: 'id' }),
+    paymentMethod: one(() => paymentMethodReads, { stripe_payment_method_id: 'stripe_payment_method_id' }),
     stripePaymentIntentId: text<Payment['stripePaymentIntentId']>(),
     stripeChargeId: text<Payment['stripeChargeId']>(),
     amount: money('amount'),

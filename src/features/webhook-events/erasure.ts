@@ -67,8 +67,9 @@ export async function eraseCustomer(
        union select stripe_payment_method_id from payment_methods where customer_id = ?
        union select stripe_payment_intent_id from payments where customer_id = ?
        union select stripe_charge_id from payments where customer_id = ?
+       union select stripe_payment_method_id from payments where customer_id = ?
        union select stripe_subscription_id from stripe_subscriptions where customer_id = ?`,
-      Array.from({ length: 5 }, () => customerId),
+      Array.from({ length: 6 }, () => customerId),
     );
     return rows.flatMap(({ id }) => (id ? [id] : []));
   });
