@@ -1,6 +1,6 @@
 import { stripeTime } from '../shared/clock.js';
 import { isAccountId, type AccountId, type EventId } from '../stripe/types.js';
-import { type VerifiedWebhook } from '../stripe/webhook-signature.js';
+import { type VerifiedWebhook, withoutSecrets } from '../stripe/webhook-signature.js';
 import { type HandlerIndex } from './handler-index.js';
 
 /** An authentic delivery as it is stored. */
@@ -16,7 +16,7 @@ export interface Delivery {
   readonly objectKey: string;
   readonly livemode: boolean;
   readonly createdAt: Date;
-  /** The JSON text as it arrived, but for secrets: it goes to PostgreSQL without being written anew. */
+  /** The JSON text as it arrived, but for secrets (see {@link withoutSecrets}): it goes to PostgreSQL without being written anew. */
   readonly payload: string;
 }
 
@@ -80,12 +80,4 @@ function ofThin(event: Extract<VerifiedWebhook, { kind: 'THIN' }>['notification'
 
 function textOr(value: unknown): string | null {
   return typeof value === 'string' && value.length > 0 && value.length <= 255 ? value : null;
-}
-
-/**
- * Whoever has an intent's `client_secret` can confirm it in the payer's place; nothing of ours needs the copy that events carry. A string that only
- * contains such text has its quotes escaped, and is left alone.
- */
-function withoutSecrets(payload: string): string {
-  return payload.replace(/"client_secret"\s*:\s*"[^"\\]*"/g, '"client_secret":null');
 }

@@ -99,7 +99,16 @@ join stripe_webhook_events e on e.id = q.event_id and e.stripe_created_at = q.st
 left join stripe_accounts a on a.stripe_account_id = q.stripe_account_id and a.livemode = q.livemode
 order by e.stripe_created_at, e.id`,
     );
-    return { token, events: await this.withPayloads(rows) };
+    try {
+      return { token, events: await this.withPayloads(rows) };
+    } catch (error) {
+      // Nobody will work on them. When they cannot be given back either, their lease runs out, and each looks as if it had killed its worker.
+      await this.release(
+        token,
+        rows.map(({ id }) => id),
+      ).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Reads what is not at hand: outside of the claim, during which nobody else can claim. */
@@ -107,9 +116,10 @@ order by e.stripe_created_at, e.id`,
     const { atHand } = this.settings;
     const payloads = new Map<Uuid, Claimed['payload']>();
     const absent: Uuid[] = [];
-    for (const { id, stripe_event_id: eventId } of rows) {
+    for (const { id, stripe_event_id: eventId, attempts, crashes } of rows) {
       const event = atHand?.take(eventId);
-      if (event) payloads.set(id, event);
+      // A second try may be due to what was at hand: a copy that came later is no better.
+      if (event && attempts + crashes === 0) payloads.set(id, event);
       else absent.push(id);
     }
     if (absent.length > 0) {

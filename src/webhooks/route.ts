@@ -58,10 +58,16 @@ export function webhookRoute(settings: WebhookRouteSettings): WebhookRoute {
     const verified = verifyWebhook(body, typeof signature === 'string' ? signature : undefined, secrets, clock.now());
     const delivery = deliveryOf(verified, handlers, livemode);
     if (!delivery) return refuse(request, response, 400, 'not-an-event');
-    // Before it is stored: it may be claimed before this process hears that it is.
-    if (delivery.status === 'RECEIVED')
+    // Before it is stored: it may be claimed before this process hears that it is. What may be stored with characters replaced is read back.
+    if (delivery.status === 'RECEIVED' && !maybeUnstorable.test(verified.text))
       atHand?.keep(delivery.stripeEventId, verified.kind === 'SNAPSHOT' ? verified.event : verified.notification);
-    await inbox.store(delivery);
+    try {
+      await inbox.store(delivery);
+    } catch (error) {
+      // What is delivered in its place counts.
+      atHand?.take(delivery.stripeEventId);
+      throw error;
+    }
     answer(response, 200, received);
   };
 
@@ -89,6 +95,9 @@ export function webhookRoute(settings: WebhookRouteSettings): WebhookRoute {
     },
   };
 }
+
+/** See `storable`: U+0000, and halves of surrogate pairs; whole pairs are rare enough. */
+const maybeUnstorable = /\\u(0000|d[89a-f])/i;
 
 const received = { received: true };
 

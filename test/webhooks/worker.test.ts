@@ -3,8 +3,9 @@ import { AppError } from '../../src/shared/errors.js';
 import { StripeFailure } from '../../src/stripe/stripe-errors.js';
 import { AtHand } from '../../src/webhooks/at-hand.js';
 import { HandlerIndex } from '../../src/webhooks/handler-index.js';
+import { Queue } from '../../src/webhooks/queue.js';
 import { until } from '../support/until.js';
-import { aStage, aThinEvent, anEvent, know, note, noting, type Stage } from './stage.js';
+import { aStage, aThinEvent, anEvent, know, note, noting, silent, type Stage } from './stage.js';
 
 type IntentEvent = ReturnType<typeof anEvent>;
 
@@ -74,6 +75,66 @@ test('an event that is forgotten again is read', async () => {
   stage.aWorker({ atHand: few });
   for (const { id } of events) await isStatus(id, 'PROCESSED');
   expect(seen.sort()).toEqual(events.map(({ id }) => id).sort());
+});
+
+test('what is at hand is what is stored: the first copy, without secrets, and only while it is new', async () => {
+  const seen: IntentEvent[] = [];
+  await open({
+    'payment_intent.succeeded': {
+      apply(_em, event: IntentEvent) {
+        seen.push(event);
+        return Promise.resolve('done');
+      },
+    } as EventHandler<never>,
+  });
+  const { account } = await stage.aTenant();
+  const event = anEvent({ account, object: { client_secret: 'pi_1_secret_canary' } });
+  const odd = anEvent({ account, object: { description: 'a\0b' } });
+  await stage.deliver(event);
+  await stage.deliver({ ...event, pending_webhooks: 7 });
+  await stage.deliver(odd);
+  const old = new AtHand(10, 0);
+  old.keep(event.id as never, event as never);
+  expect(old.take(event.id as never)).toBeUndefined();
+  stage.aWorker({ atHand: stage.atHand });
+  await queueIsEmpty();
+  const rows = await stage.db.query<{ payload: IntentEvent }>(
+    'select payload from stripe_webhook_events where stripe_event_id = any($1)',
+    [[event.id, odd.id]],
+  );
+  expect(rows.map(({ payload }) => payload.data.object)).toContainEqual(
+    expect.objectContaining({ client_secret: null }),
+  );
+  expect(seen).toHaveLength(2);
+  expect(seen).toEqual(expect.arrayContaining(rows.map(({ payload }) => payload)));
+  // A copy that comes later is not what a second try is about.
+  const again = { ...event, pending_webhooks: 8 };
+  await stage.deliver(again);
+  await stage.db.query(
+    `with again as (update stripe_webhook_events set attempts = 1 where stripe_event_id = $1 returning *)
+     insert into stripe_webhook_queue (event_id, stripe_created_at, stripe_account_id, livemode, object_key, state)
+     select id, stripe_created_at, stripe_account_id, livemode, object_key, 'READY' from again`,
+    [event.id],
+  );
+  await queueIsEmpty();
+  expect(seen.at(-1)!.pending_webhooks).toBe(1);
+});
+
+test('events that were claimed and could not be read are given back, under no suspicion', async () => {
+  await open({ 'payment_intent.succeeded': noting });
+  const { account } = await stage.aTenant();
+  const events = [anEvent({ account }), anEvent({ account })];
+  for (const event of events) await stage.deliver(event);
+  await stage.db.query('revoke select on stripe_webhook_events from app_worker');
+  await stage.db.query(
+    `grant select (id, stripe_created_at, received_at, stripe_event_id, type, attempts) on stripe_webhook_events to app_worker`,
+  );
+  const queue = new Queue({ url: stage.db.url, livemode: false, leaseMs: 60_000, logger: silent });
+  await expect(queue.claim(10)).rejects.toThrow(/permission denied/);
+  await queue.close();
+  expect(await stage.db.query('select lease_token, lease_until, crashes from stripe_webhook_queue')).toEqual(
+    Array(2).fill({ lease_token: null, lease_until: null, crashes: 0 }),
+  );
 });
 
 test('two features that want one event both get it, in order', async () => {
