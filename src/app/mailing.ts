@@ -10,6 +10,7 @@ import { MailRetention } from '../features/notices/mail-retention.js';
 import { receiptPdf } from '../features/notices/receipt-pdf.js';
 import { forgetMailing, Receipts } from '../features/notices/receipts.js';
 import { Reminders } from '../features/notices/reminders.js';
+import { stillTrue } from '../features/notices/still-true.js';
 import { type PayLinks } from '../features/pay-page/pay-links.js';
 import { type ScheduledJob } from '../jobs/schedules/scheduled-job.js';
 import { type Clock } from '../shared/clock.js';
@@ -29,7 +30,7 @@ export interface MailingParts {
   readonly mail: (MailerSettings & { readonly font: string | null }) | null;
 }
 
-/** What goes along with mails. @param font of PDFs; null: those that every reader has */
+/** What goes along with mails. @param font of PDFs; null: DejaVu Sans */
 export function mailAttachments(font: string | null): Attachments {
   return { receipt: (data: ReceiptData, sender) => receiptPdf(data, sender, font) };
 }
@@ -45,6 +46,7 @@ export function createMailing(parts: MailingParts): {
   const postman = new Postman({
     ...{ database, logger, from: mail.from, mailer: new Mailer(mail) },
     attachments: mailAttachments(mail.font),
+    stillTrue,
   });
   return {
     loops: [postman, new Receipts(parts)],

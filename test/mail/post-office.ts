@@ -3,7 +3,7 @@ import { Database } from '../../src/db/database.js';
 import { createOrm } from '../../src/db/orm.js';
 import { type Attachments } from '../../src/features/mail/letter.js';
 import { Mailer } from '../../src/features/mail/mailer.js';
-import { Postman } from '../../src/features/mail/postman.js';
+import { Postman, type StillTrue } from '../../src/features/mail/postman.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startSmtp, type TestSmtp } from './smtp.js';
@@ -25,7 +25,7 @@ export interface PostOffice {
   stop(): Promise<void>;
 }
 
-export async function openPostOffice(attachments: Attachments = {}): Promise<PostOffice> {
+export async function openPostOffice(attachments: Attachments = {}, stillTrue: StillTrue = {}): Promise<PostOffice> {
   const [db, smtp] = await Promise.all([createTestDatabase(), startSmtp()]);
   const logger = createLogger(process.env.TEST_LOG_LEVEL ?? 'silent');
   const orm = createOrm({ url: db.url, entities, logger });
@@ -34,7 +34,7 @@ export async function openPostOffice(attachments: Attachments = {}): Promise<Pos
   const postman = (smtpUrl = smtp.url) => {
     const mailer = new Mailer({ smtpUrl, from: platformAddress });
     mailers.push(mailer);
-    return new Postman({ database, mailer, from: platformAddress, attachments, logger });
+    return new Postman({ database, mailer, from: platformAddress, attachments, stillTrue, logger });
   };
   const usual = postman();
   return {

@@ -1,6 +1,7 @@
 import { DisputeDeadlines } from '../../src/features/notices/dispute-deadlines.js';
 import { MailRetention } from '../../src/features/notices/mail-retention.js';
 import { Reminders } from '../../src/features/notices/reminders.js';
+import { stillTrue } from '../../src/features/notices/still-true.js';
 import { PayLinks } from '../../src/features/pay-page/pay-links.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { newUuid, type Uuid } from '../../src/shared/uuid.js';
@@ -22,7 +23,7 @@ const logger = createLogger('silent');
 const inDays = (days: number) => new Date(start + days * day);
 
 beforeAll(async () => {
-  office = await openPostOffice();
+  office = await openPostOffice({}, stillTrue);
   tenantId = (await aTenant(office.db, { name: 'Northwind IT' })).id;
   ({ accountId } = await aStripeConfig(office.db, { tenantId }));
   customerId = (await aCustomer(office.db, { tenantId, name: 'Harbour Street Dental', email: 'pay@dental.example' }))
@@ -292,6 +293,45 @@ describe('a dispute', () => {
     await aDispute(overrides);
     await alert();
     expect(await keys()).toEqual([]);
+  });
+});
+
+describe('a reminder that waits for the mail server', () => {
+  /** One of each kind. */
+  async function ofAllKinds(): Promise<void> {
+    await aCard();
+    await aSubscription();
+    const trial = { trial_start: inDays(-10), trial_end: inDays(2), next_charge_at: inDays(2) };
+    await aSubscription({ status: 'TRIALING', ...trial });
+    const invoice = await anInvoice(office.db, { tenantId, customerId });
+    await aPayment({ invoice_id: invoice.id });
+    await aDispute({ status: 'NEEDS_RESPONSE', evidence_due_by: inDays(2) });
+    await remind();
+    await alert();
+    expect((await keys()).map((key) => key.split(':')[0]).toSorted()).toEqual([
+      ...['action', 'card', 'dispute', 'renewal', 'trial'],
+    ]);
+  }
+
+  test('goes as long as it is so', async () => {
+    await ofAllKinds();
+    await office.sendAll();
+    expect(new Set((await mails()).map(({ state }) => state))).toEqual(new Set(['SENT']));
+  });
+
+  test('does not go when it is not so any more, unless somebody asks for it', async () => {
+    await ofAllKinds();
+    await office.db.query(`update stripe_subscriptions set cancel_at_period_end = true where status = 'ACTIVE';
+      update stripe_subscriptions set status = 'ACTIVE' where status = 'TRIALING';
+      update payment_methods set exp_year = 2099;
+      update payments set status = 'CANCELED' where status = 'ACTION_REQUIRED';
+      update disputes set submission_count = 1`);
+    await office.sendAll();
+    expect(office.smtp.arrived).toEqual([]);
+    expect(new Set((await mails()).map(({ state }) => state))).toEqual(new Set(['EXPIRED']));
+    await office.db.query(`update mails set state = 'QUEUED', generation = 1 where key like 'action:%'`);
+    await office.sendAll();
+    expect(office.smtp.arrived).toHaveLength(1);
   });
 });
 

@@ -22,7 +22,7 @@ registerEnumType(MailState, {
     SENT: { description: 'The mail server has taken it.' },
     BOUNCED: { description: 'The mail server refused it for good: there is no such address, for one.' },
     FAILED: { description: 'It cannot be sent as it is.' },
-    EXPIRED: { description: 'It could not be sent while what it says was worth saying.' },
+    EXPIRED: { description: 'It could not be sent while what it says was so.' },
   },
 });
 

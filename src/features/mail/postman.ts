@@ -10,7 +10,10 @@ import { type Attachments, isMailName, letterOf, type Sender } from './letter.js
 import { type Envelope, type Mailer, type Sent } from './mailer.js';
 import { Mail, MailState } from './mail.entity.js';
 import { senderOf } from './sender.js';
-import { mailTemplates } from './templates/mail-templates.js';
+import { type MailName, mailTemplates } from './templates/mail-templates.js';
+
+/** Whether what a mail with this key says is still so, by the kind of mail. It is asked in the tenant's transaction, just before the mail goes. */
+export type StillTrue = { readonly [Name in MailName]?: (em: EntityManager, key: string) => Promise<boolean> };
 
 export interface PostmanSettings {
   readonly database: Database;
@@ -18,6 +21,8 @@ export interface PostmanSettings {
   /** The platform's address: what follows its `@` makes our Message-IDs. */
   readonly from: string;
   readonly attachments: Attachments;
+  /** Kinds that are not asked for go as they were taken down. */
+  readonly stillTrue: StillTrue;
   readonly logger: Logger;
   /** Milliseconds between two looks when there was nothing to do: 1,000. */
   readonly idleMs?: number;
@@ -112,11 +117,13 @@ export class Postman {
       const db = database.tenant(tenantId);
       const found = await db.transaction(async (em) => {
         const mail = await em.findOne(Mail, { id, leaseToken });
-        return mail?.recipient && { mail, sender: await senderOf(em) };
+        return mail?.recipient && { mail, sender: await senderOf(em), isTrue: await this.isTrue(em, mail) };
       });
       // Taken over, or erased meanwhile.
       if (!found) return;
       const { mail } = found;
+      if (!found.isTrue)
+        return void (await record(db, mail, { state: MailState.EXPIRED, reason: 'It is not so any more.' }));
       const envelope = await this.envelopeOf(mail, found.sender).catch((error: Error) => error);
       if (envelope instanceof Error) {
         logger.error({ ...about, template: mail.template, err: envelope }, 'A mail cannot be written');
@@ -135,6 +142,12 @@ export class Postman {
       // Its lease runs out, and it is tried again.
       logger.error({ ...about, err: error }, 'A mail cannot be looked after');
     }
+  }
+
+  /** Who has a mail sent again knows what it says. */
+  private async isTrue(em: EntityManager, { template, key, generation }: Mail): Promise<boolean> {
+    const ask = generation === 0 && isMailName(template) && this.settings.stillTrue[template];
+    return ask ? ask(em, key) : true;
   }
 
   private async envelopeOf(mail: Mail, sender: Sender): Promise<Envelope> {
