@@ -76,7 +76,7 @@ test.each([
 test('a method of another tenant, or of the other mode, is not what a payment was made with', async () => {
   const { tenant, method, paid } = await aPaymentAtStripe();
   const other = await app.aConnectedTenant();
-  const rowsOf = async (tenantId: string, livemode: boolean) => {
+  const rowsOf = async (tenantId: typeof tenant.id, livemode: boolean) => {
     const { id } = await aCustomer(app.db, { tenantId });
     await app.db.query(
       `insert into payment_methods (tenant_id, livemode, customer_id, stripe_account_id, stripe_payment_method_id, type)
