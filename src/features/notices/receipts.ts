@@ -34,6 +34,8 @@ export class Receipts {
   private loop: Promise<void> = Promise.resolve();
   /** The newest payment seen so far, and when the whole window was last looked at. */
   private seen: { readonly newest: number; readonly wholeAt: number } | null = null;
+  /** Tenants whose receipts could not be taken down, and from where on they are looked at again. */
+  private readonly behind = new Map<Uuid, Date>();
 
   constructor(private readonly settings: ReceiptSettings) {}
 
@@ -67,17 +69,19 @@ export class Receipts {
         [database.livemode, database.livemode, from],
       ),
     );
+    const due = new Map(tenants.map(({ tenantId }) => [tenantId, from]));
+    for (const [tenantId, left] of this.behind) due.set(tenantId, left < from ? left : from);
     let taken = 0;
-    let failed = 0;
-    for (const { tenantId } of tenants) {
-      // One that fails keeps no other from its turn.
-      taken += await this.ofTenant(tenantId, from).catch((error: unknown) => {
-        failed += 1;
+    for (const [tenantId, start] of due) {
+      // One that fails keeps no other from its turn, and has no other looked at again.
+      try {
+        taken += await this.ofTenant(tenantId, start);
+        this.behind.delete(tenantId);
+      } catch (error) {
+        this.behind.set(tenantId, start);
         logger.error({ err: error, tenantId }, 'The receipts of a tenant could not be taken down');
-        return 0;
-      });
+      }
     }
-    if (failed > 0) return taken;
     const newest = Math.max(from.getTime(), ...tenants.map((tenant) => new Date(tenant.newest).getTime()));
     this.seen = { newest, wholeAt: isWhole ? now : this.seen!.wholeAt };
     return taken;
