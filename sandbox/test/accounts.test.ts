@@ -120,6 +120,35 @@ describe('accounts, v1 and v2', () => {
   });
 });
 
+describe('thin events', () => {
+  test('are listed newest first; the links to other pages keep what the list was narrowed down by', async () => {
+    const { id } = await anAccount();
+    await local.control(`/accounts/${id}/onboard`, {});
+    await local.control(`/accounts/${id}`, { past_due: ['company.tax_id'] });
+    const { events } = local.stripe.v2.core;
+    const all = await events.list({ object_id: id, limit: 100 }).autoPagingToArray({ limit: 1000 });
+    expect(all.length).toBeGreaterThan(5);
+    expect(all.map(({ created }) => created)).toEqual(
+      all
+        .map(({ created }) => created)
+        .sort()
+        .reverse(),
+    );
+    const types = [...new Set(all.map(({ type }) => type))].slice(0, 2);
+    const oldest = all.at(-1)!.created;
+    const gt = oldest as unknown as number; // stamps of v2 are text
+    const expected = all.filter(({ type, created }) => types.includes(type) && created > oldest);
+    expect(expected.length).toBeGreaterThan(2);
+    const first = await events.list({ object_id: id, types, created: { gt }, limit: 1 });
+    expect((await failure(events.list({ created: { gt: 1_700_000_000 } }))).statusCode).toBe(400);
+    expect(first.next_page_url).toMatch(/^\/v2\/core\/events\?/);
+    const narrowed = await events
+      .list({ object_id: id, types, created: { gt }, limit: 1 })
+      .autoPagingToArray({ limit: 1000 });
+    expect(narrowed.map((event) => event.id)).toEqual(expected.map((event) => event.id));
+  });
+});
+
 describe('onboarding', () => {
   test('a browser clicks through, comes back, and the account can charge', async () => {
     const { id } = await anAccount();

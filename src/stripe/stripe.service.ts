@@ -150,6 +150,14 @@ export class StripeService {
     return events.listEvents(this.platform, filter);
   }
 
+  /** {@link events.listThinEvents} */
+  listThinEvents(filter: {
+    readonly since: Date;
+    readonly types: readonly string[];
+  }): AsyncGenerator<ThinNotification> {
+    return events.listThinEvents(this.platform, filter);
+  }
+
   /** One of the platform's own events. */
   retrieveEvent(id: EventId): Promise<StripeEvent> {
     return events.retrieveEvent(this.platform, id);

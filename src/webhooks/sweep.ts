@@ -5,7 +5,8 @@ import { type Logger } from '../shared/logger.js';
 import { eventsMissed, sweepsFailed } from '../shared/metrics.js';
 import { Pace } from '../shared/pace.js';
 import { type StripeService } from '../stripe/stripe.service.js';
-import { type EventId, type StripeEvent } from '../stripe/types.js';
+import { type EventId } from '../stripe/types.js';
+import { type VerifiedWebhook } from '../stripe/webhook-signature.js';
 import { deliveryOf } from './delivery.js';
 import { type HandlerIndex } from './handler-index.js';
 import { type Inbox } from './inbox.js';
@@ -26,12 +27,18 @@ export interface SweepSettings {
   readonly pagesPerSecond?: number;
 }
 
-const pageSize = 100;
+/** What Stripe says has happened, as it would have been delivered. */
+type Listed =
+  | Omit<Extract<VerifiedWebhook, { kind: 'SNAPSHOT' }>, 'text'>
+  | Omit<Extract<VerifiedWebhook, { kind: 'THIN' }>, 'text'>;
+
+/** How many Stripe shows at once. */
+const pageSizes = { SNAPSHOT: 100, THIN: 20 } as const;
 const longestPauseMs = 6 * 3_600_000;
 
 /**
  * Looks for events that never came: reads each account's events at Stripe since the last time, and stores those that are not here. They then go
- * the way of all events. Stripe lists 30 days. Its other list, of thin events, is not read: what they tell of an account the drift check finds.
+ * the way of all events. Stripe lists 30 days. Thin events tell of the accounts, which are the platform's, and are listed with the platform's own.
  */
 export class Sweep {
   private readonly rounds: AccountRounds;
@@ -94,42 +101,48 @@ export class Sweep {
   }
 
   private async compare(visit: Visit, until: Date): Promise<number> {
-    const { stripe, clock } = this.settings;
-    const source = visit.accountId ? stripe.forAccount(visit.accountId) : stripe;
-    const now = clock.now();
+    const now = this.settings.clock.now();
     let found = 0;
-    let page: StripeEvent[] = [];
+    let page: Listed[] = [];
     const check = async () => {
-      found += await this.storeMissing(visit, page);
+      found += await this.storeMissing(page);
       page = [];
       if (!(await this.rounds.renew(visit))) throw new Error('Another process has taken the sweep over.');
       await this.pace.take();
     };
-    await this.pace.take();
-    for await (const event of source.listEvents({ since: visit.sweptUntil })) {
-      const at = event.created * 1_000;
+    for await (const listed of this.list(visit)) {
+      const at = timeOf(listed);
       if (at > until.getTime() && at <= now.getTime()) continue;
-      page.push(event);
-      if (page.length === pageSize) await check();
+      page.push(listed);
+      if (page.length >= pageSizes[listed.kind]) await check();
       if (this.stopping) throw new Error('The process is stopping.');
     }
     if (page.length > 0) await check();
     return found;
   }
 
-  private async storeMissing({ accountId }: Visit, events: readonly StripeEvent[]): Promise<number> {
+  private async *list({ accountId, sweptUntil: since }: Visit): AsyncGenerator<Listed> {
+    const { stripe, handlers } = this.settings;
+    await this.pace.take();
+    const source = accountId ? stripe.forAccount(accountId) : stripe;
+    for await (const event of source.listEvents({ since })) {
+      // An account's own list does not say whose it is; what is delivered does.
+      yield { kind: 'SNAPSHOT', event: accountId ? { ...event, account: accountId } : event };
+    }
+    const types = handlers.types.filter(isThin);
+    if (accountId || types.length === 0) return;
+    await this.pace.take();
+    for await (const notification of stripe.listThinEvents({ since, types })) yield { kind: 'THIN', notification };
+  }
+
+  private async storeMissing(page: readonly Listed[]): Promise<number> {
     const { database, handlers, inbox } = this.settings;
-    const known = await this.known(events.map(({ id }) => id as EventId));
-    const missing = events.filter(({ id }) => !known.has(id));
+    const known = await this.known(page.map(idOf));
+    const missing = page.filter((listed) => !known.has(idOf(listed)));
     await Promise.all(
       missing.map(async (listed) => {
-        // An account's own list does not say whose it is; what is delivered does.
-        const event = accountId ? { ...listed, account: accountId } : listed;
-        const delivery = deliveryOf(
-          { kind: 'SNAPSHOT', event, text: JSON.stringify(event) },
-          handlers,
-          database.livemode,
-        );
+        const text = JSON.stringify(listed.kind === 'SNAPSHOT' ? listed.event : listed.notification);
+        const delivery = deliveryOf({ ...listed, text }, handlers, database.livemode);
         if (delivery) await inbox.store(delivery);
       }),
     );
@@ -147,3 +160,12 @@ export class Sweep {
     return new Set(rows.map((row) => row.stripe_event_id));
   }
 }
+
+const idOf = (listed: Listed): EventId =>
+  (listed.kind === 'SNAPSHOT' ? listed.event.id : listed.notification.id) as EventId;
+
+const timeOf = (listed: Listed): number =>
+  listed.kind === 'SNAPSHOT' ? listed.event.created * 1_000 : Date.parse(listed.notification.created);
+
+/** Only thin events tell of objects of Stripe's newer kind. */
+const isThin = (type: string): boolean => type.startsWith('v2.');

@@ -80,6 +80,39 @@ test('events that were never delivered are found in Stripe’s list, and process
   expect(line).toMatchObject({ failures: 0, lease_token: null });
 });
 
+test('thin events that were never delivered are found, too, over all pages of their list', async () => {
+  const account = tenant.accountId;
+  await sweep();
+  await app.sandbox.control('/deliveries/faults', { drop: 1 });
+  for (let i = 0; i < 8; i++) {
+    await app.sandbox.control(`/accounts/${account}`, { past_due: ['company.tax_id'] });
+    await app.sandbox.control(`/accounts/${account}/onboard`, {});
+  }
+  await app.sandbox.control(`/accounts/${account}`, { past_due: ['company.tax_id'] });
+  await app.sandbox.control('/deliveries/faults', {}, 'DELETE');
+  const stored = (status: string) =>
+    app.db.query<{ id: string }>(
+      `select stripe_event_id as id from stripe_webhook_events where stripe_account_id = $1 and kind = 'THIN' and status = $2`,
+      [account, status],
+    );
+  const before = await stored('PROCESSED');
+  expect(await sweep()).toBeGreaterThan(20);
+  // More than a page, and the platform's list is the only one that has them.
+  await until(async () => (await stored('PROCESSED')).length > before.length + 20, 'they are processed');
+  const { data } = await app.sandbox.api<{ data: { id: string; type: string }[] }>('GET', '/v2/core/events', {
+    form: { limit: '100', object_id: account },
+  });
+  const handled = data.filter(({ type }) => handlers.has(type));
+  expect(handled.length).toBeLessThan(100);
+  await until(async () => (await stored('PROCESSED')).length === handled.length, 'all that are listed are processed');
+  expect(new Set((await stored('PROCESSED')).map(({ id }) => id))).toEqual(new Set(handled.map(({ id }) => id)));
+  expect(
+    await app.db.query('select charges_enabled from stripe_config where stripe_account_id = $1', [account]),
+  ).toEqual([{ charges_enabled: false }]);
+  expect(await sweep()).toBe(0);
+  await app.sandbox.control(`/accounts/${account}/onboard`, {});
+});
+
 test('what happened a moment ago is left to its webhook', async () => {
   await app.sandbox.control('/deliveries/faults', { drop: 1 });
   await pay();

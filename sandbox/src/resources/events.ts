@@ -1,4 +1,4 @@
-import { missing } from '../errors.js';
+import { invalid, missing } from '../errors.js';
 import { renderEvent, renderThinEvent, subscribes } from '../events.js';
 import { listPage } from '../list.js';
 import { inRange, listParams, p } from '../params.js';
@@ -44,14 +44,16 @@ export const events: Resource = {
         created: p.record(p.string()),
       },
       (ctx, { object_id: objectId, types, created, ...page }) => {
-        const range = Object.fromEntries(Object.entries(created ?? {}).map(([key, value]) => [key, Date.parse(value)]));
+        const range = Object.fromEntries(Object.entries(created ?? {}).map(([key, value]) => [key, stamp(key, value)]));
         const rows = [...ctx.table('v2.core.event').newestFirst()].filter(
           (event) =>
             (objectId === undefined || event.related_object?.id === objectId) &&
             (!types || types.includes(event.type)) &&
             inRange(event.created, range),
         );
-        return v2Page(rows, '/v2/core/events', page, renderThinEvent);
+        const filters: Record<string, string | string[] | undefined> = { object_id: objectId, types };
+        for (const [key, value] of Object.entries(created ?? {})) filters[`created[${key}]`] = value;
+        return v2Page(rows, '/v2/core/events', page, renderThinEvent, filters);
       },
     ),
     route('GET', '/v2/core/events/:id', {}, (ctx, _params, { id }) => {
@@ -61,3 +63,10 @@ export const events: Resource = {
     }),
   ],
 };
+
+/** A bound of v2's `created`: RFC 3339, in milliseconds. */
+function stamp(name: string, value: string): number {
+  const at = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : NaN;
+  if (Number.isNaN(at)) throw invalid('Invalid timestamp', `created[${name}]`);
+  return at;
+}
