@@ -602,6 +602,24 @@ describe('failures', () => {
     expect(outcomes.filter((outcome) => outcome !== 'ok')).toEqual([]);
   });
 
+  test('a value that cannot be written down fails its own field, and shifts nobody else’s answer', async () => {
+    const fresh = new ReadDatabase({ url: db.url, livemode: false, logger, connections: 1 });
+    await fresh.tenant(tenantA).figures('select 1');
+    const [a, b] = [fresh.tenant(tenantA), fresh.tenant(tenantB)];
+    const mine = `select current_setting('app.tenant_id'), $1::text`;
+    const answers = await Promise.allSettled([
+      a.figures(mine, ['a']),
+      a.figures('select $1::text', [Object.create(null)]),
+      b.figures(mine, ['b']),
+    ]);
+    await fresh.stop();
+    expect(answers).toMatchObject([
+      { value: [[tenantA, 'a']] },
+      { reason: expect.any(TypeError) as TypeError },
+      { value: [[tenantB, 'b']] },
+    ]);
+  });
+
   test('a statement that fails while it is being prepared does not fail those behind it', async () => {
     const fresh = new ReadDatabase({ url: db.url, livemode: false, logger, connections: 1 });
     const source = '{ bill(id: 11) { number total { amount } } }';

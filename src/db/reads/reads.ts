@@ -7,7 +7,7 @@ import { type PageRequest, pageShape } from './page.js';
 import { Pipeline } from './pipeline.js';
 import { conditions, makePlan, type Plan, rootParameters, type Target } from './plan.js';
 import { asObjectType, variablesBelow } from './selection.js';
-import { type Scope, type Statement } from './unit.js';
+import { type Scope, type Statement, textOf } from './unit.js';
 
 /** What a list is asked with: filters of the model, or fields of it that are one column. Null and undefined ask nothing. */
 type WhereOf<T extends object, Filters extends string> = { readonly [K in Filters | (keyof T & string)]?: unknown };
@@ -112,7 +112,7 @@ export class Reads {
 
   private fetch(sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ sql, parameters, resolve, reject });
+      this.waiting.push({ sql, parameters: parameters.map(textOf), resolve, reject });
       // When all promises that can go on have gone on: by then the sibling fields have asked, too.
       if (this.waiting.length === 1) process.nextTick(() => this.flush());
     });

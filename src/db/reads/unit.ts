@@ -6,7 +6,8 @@ export type Scope = readonly [role: 'app_tenant' | 'app_platform', tenantId: str
 /** One statement of a unit, and who waits for it. */
 export interface Statement {
   readonly sql: string;
-  readonly parameters: readonly unknown[];
+  /** As PostgreSQL reads them: see {@link textOf}. */
+  readonly parameters: readonly (string | null)[];
   readonly resolve: (rows: unknown[][]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -108,7 +109,7 @@ export class Unit implements Submittable {
       if (name.bytes) gathering.add(name.bytes);
       else {
         const bytes = gathering.bytesOf(() => {
-          wire.bind({ portal: '', statement: name.name, values: parameters.map(textOf) });
+          wire.bind({ portal: '', statement: name.name, values: parameters });
           wire.execute(everything);
         });
         if (!parameters.length && name.state !== 'none') name.bytes = bytes;
@@ -184,8 +185,11 @@ function addOpening(gathering: Gathering, scope: Scope): void {
   openings.set(key, bytes);
 }
 
-/** A value as PostgreSQL reads it. */
-function textOf(value: unknown): string | null {
+/**
+ * A value as PostgreSQL reads it.
+ * @throws TypeError for what has no text. Do it before anything of a unit is sent: half a unit would be answered as a part of the next one's
+ */
+export function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (Array.isArray(value)) return `{${value.map(elementOf).join(',')}}`;
   return typeof value === 'string' ? value : `${value as number | boolean}`;
