@@ -55,7 +55,7 @@ const year = { from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
 export const operations: Readonly<Record<string, Operation>> = {
   'Query.viewer': { who: [...staff, 'platform_admin'] },
   'Query.jobs': { who: platform },
-  'Mutation.runJob': { who: platform, asked: () => [{ name: 'drift-check' }] },
+  'Mutation.runJob': { who: platform, asked: () => [{ input: { name: 'drift-check' } }] },
   'Query.stripeConfig': { who: staff },
   'Query.customer': { who: staff, asked: ({ customer }) => [{ id: customer }] },
   'Query.customers': { who: staff },

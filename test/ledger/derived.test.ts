@@ -82,7 +82,9 @@ test('payments, invoices, payouts, balance, revenue and totals are sums of lines
   await app.sandbox.control('/advance', { seconds: 4 * day });
   const shown = await until(async () => {
     const answer = await app.ask(everything(), {}, token);
-    const isBooked = (answer.payments.nodes as ShownPayment[]).every(({ net }) => net);
+    const payments = answer.payments.nodes as ShownPayment[];
+    const isBooked =
+      payments.every(({ net }) => net) && payments.filter(({ refunded }) => refunded!.amount).length === 2;
     const [payout] = answer.payouts.nodes as ShownPayout[];
     const arrived = payout?.total && payout.status === 'PAID' && (await bank.accounts(tenant)).BANK;
     return isBooked && arrived ? answer : null;

@@ -58,7 +58,7 @@ const jobOf = async (name: string): Promise<Row | undefined> =>
 const isKnown = (name: string) => until(async () => jobOf(name), `${name} is known`);
 const ask = async (name: string) => {
   await isKnown(name);
-  await app.ask(`mutation ($name: String!) { runJob(name: $name) { name } }`, { name }, platform);
+  await app.ask(`mutation ($name: String!) { runJob(input: { name: $name }) { job { name } } }`, { name }, platform);
 };
 /** What waits to be tried again is due now. */
 const hurry = (name: string) =>
@@ -179,11 +179,15 @@ test('only the platform sees jobs, and only jobs that there are can be run', asy
   const tenant = await aTenant(app.db);
   for (const role of ['admin', 'billing', 'viewer'] as const) {
     const token = await app.token(tenant, role);
-    for (const query of ['{ jobs { name } }', 'mutation { runJob(name: "daily") { name } }']) {
+    for (const query of ['{ jobs { name } }', 'mutation { runJob(input: { name: "daily" }) { job { name } } }']) {
       expect((await app.graphql(query, {}, token)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
     }
   }
-  const { errors } = await app.graphql('mutation { runJob(name: "nothing") { name } }', {}, platform);
+  const { errors } = await app.graphql(
+    'mutation { runJob(input: { name: "nothing" }) { job { name } } }',
+    {},
+    platform,
+  );
   expect(errors?.[0]?.extensions.code).toBe('NOT_FOUND');
 });
 

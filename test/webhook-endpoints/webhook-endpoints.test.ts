@@ -71,9 +71,7 @@ async function anEndpoint(tenant?: { readonly id: Uuid }, input: Row = {}): Prom
 
 /** One mutation about an endpoint or a delivery. */
 const change = async ({ admin }: Endpoint, mutation: string, input: Row, fields: string): Promise<Row> => {
-  const type = /^(ping|delete)/.test(mutation)
-    ? 'WebhookEndpointInput'
-    : `${mutation[0]!.toUpperCase()}${mutation.slice(1)}Input`;
+  const type = `${mutation[0]!.toUpperCase()}${mutation.slice(1)}Input`;
   const query = `mutation ($input: ${type}!) { ${mutation}(input: $input) { ${fields} } }`;
   return (await app.ask<Record<string, Row>>(query, { input }, admin))[mutation]!;
 };
@@ -359,7 +357,7 @@ test('an endpoint to which nothing arrives for days is switched off, and so is o
     ]);
     expect(mails).toMatchObject([{ template: 'webhook-endpoint-disabled', data: { url: receiver.url, reason } }]);
     const ask = app.graphql(
-      `mutation ($input: WebhookEndpointInput!) { pingWebhookEndpoint(input: $input) { webhookDelivery { id } } }`,
+      `mutation ($input: PingWebhookEndpointInput!) { pingWebhookEndpoint(input: $input) { webhookDelivery { id } } }`,
       { input: { id: endpoint.id } },
       endpoint.admin,
     );

@@ -11,7 +11,6 @@ import {
   InputType,
   Int,
   Mutation,
-  ObjectType,
   Query,
   Resolver,
 } from 'type-graphql';
@@ -19,11 +18,19 @@ import { answeredByReadModel } from '../../db/reads/attach.js';
 import { type Reads } from '../../db/reads/reads.js';
 import { type Connection, connectionOf, ForwardArgs } from '../../shared/connection.types.js';
 import { UUIDScalar } from '../../shared/scalars.js';
-import { readUuid, type Uuid } from '../../shared/uuid.js';
+import { readUuid } from '../../shared/uuid.js';
 import { Role } from '../tenants/tenant.entity.js';
 import { WebhookDelivery, WebhookDeliveryConnection, WebhookDeliveryState } from './webhook-delivery.entity.js';
 import { WebhookEndpoint } from './webhook-endpoint.entity.js';
 import { webhookDeliveryReads, webhookEndpointReads } from './webhook-endpoint.reads.js';
+import {
+  CreateWebhookEndpointPayload,
+  DeleteWebhookEndpointPayload,
+  PingWebhookEndpointPayload,
+  ReplayWebhookDeliveryPayload,
+  RotateWebhookSecretPayload,
+  UpdateWebhookEndpointPayload,
+} from './webhook-endpoint.payloads.js';
 import { type WebhookEndpointService } from './webhook-endpoint.service.js';
 
 /** What these resolvers need of the request. */
@@ -81,8 +88,14 @@ class RotateWebhookSecretInput {
   keepPreviousHours!: number;
 }
 
-@InputType({ description: 'Which endpoint.' })
-class WebhookEndpointInput {
+@InputType({ description: 'Which endpoint is forgotten.' })
+class DeleteWebhookEndpointInput {
+  @Field(() => UUIDScalar, { description: 'Our id of it.' })
+  id!: string;
+}
+
+@InputType({ description: 'Which endpoint is tried.' })
+class PingWebhookEndpointInput {
   @Field(() => UUIDScalar, { description: 'Our id of it.' })
   id!: string;
 }
@@ -109,69 +122,6 @@ class WebhookDeliveryFilter {
 class WebhookDeliveriesArgs extends ForwardArgs {
   @Field(() => WebhookDeliveryFilter, { nullable: true, description: 'Which ones; all unless given.' })
   filter?: WebhookDeliveryFilter | null;
-}
-
-/** The payloads carry ids; the selection set decides what is read of the rows. */
-@ObjectType({ description: 'An endpoint that was changed.' })
-class WebhookEndpointPayload {
-  constructor(private readonly id: Uuid) {}
-
-  @Field(() => WebhookEndpoint, { description: 'The endpoint.' })
-  async webhookEndpoint(
-    @Ctx() { reads }: WebhookEndpointContext,
-    @Info() info: GraphQLResolveInfo,
-  ): Promise<WebhookEndpoint> {
-    return there(await reads.one(webhookEndpointReads, { id: this.id }, info));
-  }
-}
-
-@ObjectType({ description: 'An endpoint, and its secret.' })
-class WebhookSecretPayload {
-  constructor(
-    private readonly id: Uuid,
-    secret: string,
-  ) {
-    this.secret = secret;
-  }
-
-  @Field(() => String, { description: 'What its requests are signed with. It is shown this once: keep it.' })
-  secret: string;
-
-  @Field(() => WebhookEndpoint, { description: 'The endpoint.' })
-  async webhookEndpoint(
-    @Ctx() { reads }: WebhookEndpointContext,
-    @Info() info: GraphQLResolveInfo,
-  ): Promise<WebhookEndpoint> {
-    return there(await reads.one(webhookEndpointReads, { id: this.id }, info));
-  }
-}
-
-@ObjectType({ description: 'An endpoint that was deleted.' })
-class DeleteWebhookEndpointPayload {
-  constructor(id: Uuid) {
-    this.id = id;
-  }
-
-  @Field(() => UUIDScalar, { description: 'What its id was.' })
-  id: Uuid;
-}
-
-@ObjectType({ description: 'Something that will be sent.' })
-class WebhookDeliveryPayload {
-  constructor(private readonly id: Uuid) {}
-
-  @Field(() => WebhookDelivery, { description: 'The delivery.' })
-  async webhookDelivery(
-    @Ctx() { reads }: WebhookEndpointContext,
-    @Info() info: GraphQLResolveInfo,
-  ): Promise<WebhookDelivery> {
-    return there(await reads.one(webhookDeliveryReads, { id: this.id }, info));
-  }
-}
-
-function there<Row>(row: Row | null): Row {
-  if (!row) throw new Error('What was just written is not there.');
-  return row;
 }
 
 @Resolver(() => WebhookDelivery)
@@ -208,64 +158,66 @@ export class WebhookEndpointResolver {
   }
 
   @Authorized(Role.ADMIN)
-  @Mutation(() => WebhookSecretPayload, {
+  @Mutation(() => CreateWebhookEndpointPayload, {
     description: 'Makes an endpoint. It is told what happens from now on. A tenant has ten at most.',
   })
   async createWebhookEndpoint(
     @Arg('input', () => CreateWebhookEndpointInput, { description: 'The endpoint.' }) input: CreateWebhookEndpointInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
-  ): Promise<WebhookSecretPayload> {
+  ): Promise<CreateWebhookEndpointPayload> {
     const { id, secret } = await webhookEndpoints.create(input);
-    return new WebhookSecretPayload(id, secret);
+    return new CreateWebhookEndpointPayload(id, secret);
   }
 
   @Authorized(Role.ADMIN)
-  @Mutation(() => WebhookEndpointPayload, { description: 'Changes an endpoint, or switches it on or off.' })
+  @Mutation(() => UpdateWebhookEndpointPayload, { description: 'Changes an endpoint, or switches it on or off.' })
   async updateWebhookEndpoint(
     @Arg('input', () => UpdateWebhookEndpointInput, { description: 'What changes.' }) input: UpdateWebhookEndpointInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
-  ): Promise<WebhookEndpointPayload> {
-    return new WebhookEndpointPayload(await webhookEndpoints.update(readUuid(input.id, 'input.id'), input));
+  ): Promise<UpdateWebhookEndpointPayload> {
+    return new UpdateWebhookEndpointPayload(await webhookEndpoints.update(readUuid(input.id, 'input.id'), input));
   }
 
   @Authorized(Role.ADMIN)
   @Mutation(() => DeleteWebhookEndpointPayload, { description: 'Forgets an endpoint. It is told nothing any more.' })
   async deleteWebhookEndpoint(
-    @Arg('input', () => WebhookEndpointInput, { description: 'Which.' }) input: WebhookEndpointInput,
+    @Arg('input', () => DeleteWebhookEndpointInput, { description: 'Which.' }) input: DeleteWebhookEndpointInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
   ): Promise<DeleteWebhookEndpointPayload> {
     return new DeleteWebhookEndpointPayload(await webhookEndpoints.delete(readUuid(input.id, 'input.id')));
   }
 
   @Authorized(Role.ADMIN)
-  @Mutation(() => WebhookSecretPayload, {
+  @Mutation(() => RotateWebhookSecretPayload, {
     description: 'Gives an endpoint another secret. For a while requests carry a signature with each.',
   })
   async rotateWebhookSecret(
     @Arg('input', () => RotateWebhookSecretInput, { description: 'Which.' }) input: RotateWebhookSecretInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
-  ): Promise<WebhookSecretPayload> {
+  ): Promise<RotateWebhookSecretPayload> {
     const { id, secret } = await webhookEndpoints.rotate(readUuid(input.id, 'input.id'), input.keepPreviousHours);
-    return new WebhookSecretPayload(id, secret);
+    return new RotateWebhookSecretPayload(id, secret);
   }
 
   @Authorized(Role.ADMIN)
-  @Mutation(() => WebhookDeliveryPayload, { description: 'Sends an endpoint an event of the type `ping`, to try it.' })
+  @Mutation(() => PingWebhookEndpointPayload, {
+    description: 'Sends an endpoint an event of the type `ping`, to try it.',
+  })
   async pingWebhookEndpoint(
-    @Arg('input', () => WebhookEndpointInput, { description: 'Which.' }) input: WebhookEndpointInput,
+    @Arg('input', () => PingWebhookEndpointInput, { description: 'Which.' }) input: PingWebhookEndpointInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
-  ): Promise<WebhookDeliveryPayload> {
-    return new WebhookDeliveryPayload(await webhookEndpoints.ping(readUuid(input.id, 'input.id')));
+  ): Promise<PingWebhookEndpointPayload> {
+    return new PingWebhookEndpointPayload(await webhookEndpoints.ping(readUuid(input.id, 'input.id')));
   }
 
   @Authorized(Role.ADMIN)
-  @Mutation(() => WebhookDeliveryPayload, {
+  @Mutation(() => ReplayWebhookDeliveryPayload, {
     description: 'Sends something again, under the same `webhook-id`: whoever has it already can tell.',
   })
   async replayWebhookDelivery(
     @Arg('input', () => ReplayWebhookDeliveryInput, { description: 'What.' }) input: ReplayWebhookDeliveryInput,
     @Ctx() { webhookEndpoints }: WebhookEndpointContext,
-  ): Promise<WebhookDeliveryPayload> {
-    return new WebhookDeliveryPayload(await webhookEndpoints.replay(readUuid(input.id, 'input.id')));
+  ): Promise<ReplayWebhookDeliveryPayload> {
+    return new ReplayWebhookDeliveryPayload(await webhookEndpoints.replay(readUuid(input.id, 'input.id')));
   }
 }
