@@ -1,5 +1,6 @@
 import { unwrapResolverError } from '@apollo/server/errors';
 import { type GraphQLFormattedError, GraphQLError, Kind, parse, visit } from 'graphql';
+import { isWithoutConnection } from '../db/no-connection.js';
 import { AppError, type ErrorCode } from '../shared/errors.js';
 import { type Logger } from '../shared/logger.js';
 
@@ -25,8 +26,13 @@ export function errorFormatter(logger: Logger) {
     const thrown = appErrorIn(error);
     if (thrown) return { message: thrown.message, ...place, extensions: { ...thrown.extensions } };
     const code = isTooComplex(error) ? 'QUERY_TOO_COMPLEX' : codeOf(formatted);
+    const failure = unwrapResolverError(error);
+    if (code === 'INTERNAL' && isWithoutConnection(failure)) {
+      logger.warn({ err: failure, path: path?.join('.') }, 'A request had no connection to PostgreSQL');
+      return { message: 'The server has too much to do just now. Try again.', ...place, extensions: { code } };
+    }
     if (code === 'INTERNAL') {
-      logger.error({ err: unwrapResolverError(error), path: path?.join('.') }, 'A request failed');
+      logger.error({ err: failure, path: path?.join('.') }, 'A request failed');
       return { message: 'Something went wrong. It has been reported.', ...place, extensions: { code } };
     }
     const field = code === 'BAD_USER_INPUT' ? fieldOf(error) : undefined;

@@ -10,6 +10,7 @@ import { ipKeyGenerator } from 'express-rate-limit';
 import { clientAddress } from '../shared/client-address.js';
 import { type Logger } from '../shared/logger.js';
 import { type Authenticator } from './auth.js';
+import { askToRetry } from './busy.js';
 import { compiledQueries, stringifyResult } from './compiled/plugin.js';
 import { RequestContext, type ServerParts } from './context.js';
 import { errorFormatter } from './errors.js';
@@ -77,6 +78,7 @@ export async function createGraphqlEndpoint(settings: GraphqlSettings): Promise<
       ApolloServerPluginInlineTraceDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       compiledQueries(schema),
+      askToRetry(),
     ],
     stringifyResult,
     nodeEnv: 'production',

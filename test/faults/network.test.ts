@@ -106,20 +106,34 @@ describe('a server', () => {
     async () => {
       const tenant = await app.aConnectedTenant();
       const token = await app.token(tenant);
-      const ask = (n: number) => app.graphql(pay, { key: `busy${n}` }, token);
-      expect((await ask(-1)).errors).toBeUndefined();
+      const ask = async (n: number) => {
+        const response = await fetch(`${app.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+          body: JSON.stringify({ query: pay, variables: { key: `busy${n}` } }),
+        });
+        const { errors } = (await response.json()) as { errors?: { extensions: { code: string } }[] };
+        return {
+          status: response.status,
+          after: response.headers.get('retry-after'),
+          code: errors?.[0]?.extensions.code,
+        };
+      };
+      const served = { status: 200, after: null, code: undefined };
+      expect(await ask(-1)).toEqual(served);
       const times = await repeat(1, 20, async (round) => {
         const holder = await connectTo(app.db.adminUrl);
         await holder.query('begin; lock table commands in access exclusive mode');
         const asked = Array.from({ length: 6 }, (_, i) => ask(6 * round + i));
-        // Two hold all there is, and wait; the others are told, and need not be told why.
-        let told = 0;
-        for (const one of asked)
-          void one.then(({ errors }) => (told += errors?.[0]?.extensions.code === 'INTERNAL' ? 1 : 0));
-        await until(() => told >= 4, 'those without a connection are told');
+        // Two hold all there is, and wait; the others are told that they may try again, and when.
+        const told: Awaited<ReturnType<typeof ask>>[] = [];
+        for (const one of asked) void one.then((answer) => told.push(answer));
+        await until(() => told.length >= 4, 'those without a connection are told');
+        expect(told.slice(0, 4)).toEqual(Array(4).fill({ status: 503, after: '1', code: 'INTERNAL' }));
         await holder.end();
         await Promise.all(asked);
-        expect((await ask(6 * round)).errors).toBeUndefined();
+        // Under the keys that were refused, as whoever tries again does.
+        for (let i = 0; i < 6; i++) expect(await ask(6 * round + i)).toEqual(served);
       });
       report('F14 api', { 'times without a connection': times });
     },

@@ -115,6 +115,16 @@ describe('what an error tells', () => {
   });
 
   test.each([
+    ['a pool whose places are all taken', new Error('timeout exceeded when trying to connect')],
+    ['a server that takes nobody any more', Object.assign(new Error('sorry, too many clients'), { code: '53300' })],
+  ])('%s is no bug: the client may try again', async (_, thrown) => {
+    const { message, extensions } = await told(thrown);
+    expect(extensions).toEqual({ code: 'INTERNAL' });
+    expect(message).toBe('The server has too much to do just now. Try again.');
+    expect(lines).toEqual([]);
+  });
+
+  test.each([
     ['an error', new Error('password=hunter2')],
     [
       'an error that calls itself an input error',
