@@ -177,6 +177,11 @@ test('an import that Stripe does not answer is made again', async () => {
     times: 3,
   });
   await bank.paid(tenant, 1_000);
+  // It is made again after a while; here at once.
+  await until(async () => {
+    const again = `update ledger_imports set next_attempt_at = now() where tenant_id = $1 and last_error is not null returning 1`;
+    return (await app.db.query(again, [tenant.id])).length === 1;
+  }, 'the import has failed');
   await bank.posted(tenant, 1);
   await until(async () => {
     const [row] = await app.db.query(

@@ -64,31 +64,36 @@ describe('the fixed part of the fee', () => {
 
 describe('a worker that is killed while it sets the fee', () => {
   let app: TestApp;
-  let worker: ServerProcess | undefined;
+  let worker: TestApp | undefined;
+  let dying: ServerProcess | undefined;
   beforeAll(async () => {
     app = await startApp({ env: { PROCESS_ROLE: 'api' } });
   });
-  afterEach(() => worker?.stop());
+  const leave = async () => {
+    await worker?.stop();
+    worker = undefined;
+  };
+  afterEach(() => Promise.all([leave(), dying?.stop()]));
   afterAll(() => app.stop());
 
-  const aWorker = async (failpoint = '') => {
-    const env = { ...app.env, PROCESS_ROLE: 'worker', METRICS_PORT: '0', ...(failpoint && { FAILPOINT: failpoint }) };
-    worker = await startServerProcess(env, { awaitReady: false });
-    return worker;
+  /** Only what is killed has to be a process of its own. */
+  const aWorker = async () => {
+    worker = await startApp({ beside: app, env: { PROCESS_ROLE: 'worker' } });
   };
 
   // The steps of a command in general are cut off one by one in test/jobs; here, the two that are this fee's own.
   test.each(['command.after-stripe', 'worker.after-fetch'])('at %s leaves nothing undone', async (failpoint) => {
-    const first = await aWorker();
+    await aWorker();
     const tenant = await aBillingTenant(app, { application_fee_percent: '2.50', application_fee_fixed: 50 });
     const { id, stripeId } = await tenant.aSubscription();
     await tenant.settled();
-    await first.stop();
+    await leave();
     const clock = (await tenant.stripe<Facts>('GET', '/test_helpers/test_clocks')).data[0];
     const frozen = tenant.now() + (await untilRenewal(tenant, stripeId));
     await tenant.stripe('POST', `/test_helpers/test_clocks/${clock.id}/advance`, { frozen_time: String(frozen) });
 
-    const dying = await aWorker(failpoint);
+    const env = { ...app.env, PROCESS_ROLE: 'worker', METRICS_PORT: '0', FAILPOINT: failpoint };
+    dying = await startServerProcess(env, { awaitReady: false });
     expect(await dying.ended).toMatchObject({ signal: 'SIGKILL' });
     // Time passes: leases end.
     await app.db.query(

@@ -248,14 +248,14 @@ describe('changes', () => {
     expect((await read(id)).quantity).toBe(4);
   });
 
-  test.each([
-    ['nothing', {}, 'BAD_USER_INPUT'],
-    ['another currency', { unitAmount: { amount: 100, currency: 'eur' } }, 'BAD_USER_INPUT'],
-    ['too much', { unitAmount: { amount: 100_000_000, currency: 'usd' } }, 'AMOUNT_TOO_LARGE'],
-    ['no pieces', { quantity: 0 }, 'BAD_USER_INPUT'],
-  ])('refuses to change %s', async (_, fields, code) => {
+  test('refuses what cannot be changed so', async () => {
     const { id } = await tenant.aSubscription();
-    expect(await tenant.refusal(change('updateSubscription'), { input: { id, ...fields, ...key() } })).toBe(code);
+    const refusalOf = (fields: object) =>
+      tenant.refusal(change('updateSubscription'), { input: { id, ...fields, ...key() } });
+    expect(await refusalOf({})).toBe('BAD_USER_INPUT');
+    expect(await refusalOf({ unitAmount: { amount: 100, currency: 'eur' } })).toBe('BAD_USER_INPUT');
+    expect(await refusalOf({ unitAmount: { amount: 100_000_000, currency: 'usd' } })).toBe('AMOUNT_TOO_LARGE');
+    expect(await refusalOf({ quantity: 0 })).toBe('BAD_USER_INPUT');
   });
 
   test('an end with the period can be taken back; what then holds is the end of the contract', async () => {
