@@ -35,14 +35,22 @@ let names = 0;
  * @throws pg.DatabaseError of the first that failed, or the connection's own error
  */
 export async function send(client: pg.ClientBase, steps: readonly Step[], timeoutMs: number): Promise<void> {
-  const asked = namesOf.get(client) ?? isOwnSession(client).then((isOwn) => (isOwn ? new Map<string, string>() : null));
-  namesOf.set(client, asked);
-  const known = await asked;
+  const known = await namesOn(client, timeoutMs);
   return new Promise((resolve, reject) => {
     const message = new Message(steps, known, (error) => (clearTimeout(timer), error ? reject(error) : resolve()));
     const timer = setTimeout(() => message.abandon(), timeoutMs);
     client.query(message);
   });
+}
+
+function namesOn(client: pg.ClientBase, timeoutMs: number): Promise<Names | null> {
+  const known = namesOf.get(client);
+  if (known) return known;
+  const asked = isOwnSession(client, timeoutMs).then((isOwn) => (isOwn ? new Map<string, string>() : null));
+  namesOf.set(client, asked);
+  // Whoever uses the connection next asks again.
+  asked.catch(() => namesOf.delete(client));
+  return asked;
 }
 
 /** As one thing in the queue of `pg`: statements and one Sync, which PostgreSQL answers exactly once. */

@@ -101,6 +101,23 @@ describe('when PostgreSQL is away', () => {
     await until(async () => (await stage.deliver(anEvent({ account }))).status === 200, 'deliveries are taken again');
   });
 
+  test('neither is a pooler that lets everybody in and has no database', async () => {
+    stage = await aStage({
+      table,
+      inbox: { timeoutMs: 400 },
+      via: async (url) => {
+        proxy = await Proxy.to(url);
+        return proxy.url;
+      },
+    });
+    const { account } = await stage.aTenant();
+    proxy.mode = 'log-in';
+    const answer = await stage.deliver(anEvent({ account }));
+    expect(answer.status).toBe(503);
+    proxy.mode = 'pass';
+    await until(async () => (await stage.deliver(anEvent({ account }))).status === 200, 'deliveries are taken again');
+  }, 30_000);
+
   test('a connection cut while the answer to COMMIT is under way gives 503, and the next delivery is a duplicate', async () => {
     stage = await aStage({
       table,

@@ -4,9 +4,9 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class Proxy {
   /**
    * `cut-answer`: what is asked arrives, and the line is cut before the answer does. `half-open`: the other end is gone, and nobody said so; so it
-   * stays for the lines that were open then.
+   * stays for the lines that were open then. `log-in`: lets in, and answers nothing more, as a pooler whose PostgreSQL is away.
    */
-  mode: 'pass' | 'refuse' | 'swallow' | 'cut-answer' | 'half-open' = 'pass';
+  mode: 'pass' | 'refuse' | 'swallow' | 'cut-answer' | 'half-open' | 'log-in' = 'pass';
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
 
@@ -16,6 +16,7 @@ export class Proxy {
       this.sockets.add(client);
       client.on('error', () => undefined);
       if (this.mode === 'refuse') return void client.destroy();
+      let isIn = false;
       const upstream = connect(Number(port), hostname);
       this.sockets.add(upstream);
       upstream.on('error', () => client.destroy());
@@ -30,7 +31,8 @@ export class Proxy {
       });
       upstream.on('data', (chunk) => {
         if (this.mode === 'cut-answer') client.destroy();
-        else if (this.mode === 'pass') client.write(chunk);
+        else if (this.mode === 'pass' || (this.mode === 'log-in' && !isIn)) client.write(chunk);
+        isIn ||= chunk.includes('Z\0\0\0\x05I');
       });
     });
   }

@@ -29,6 +29,9 @@ const opening = `select 1 where concat(
 /** Everything stays text: the reads know the types of their columns. */
 const textOnly = { getTypeParser: () => (value: string) => value };
 
+/** Milliseconds that a connection may take to be made, and again to answer for the first time. */
+const connectTimeoutMs = 5_000;
+
 /** So many prepared statements one connection may hold; then it is replaced by a fresh one. */
 const maxPrepared = 500;
 
@@ -59,7 +62,7 @@ export class Lane {
   ) {
     this.client = new pg.Client({
       connectionString: settings.url,
-      connectionTimeoutMillis: 5_000,
+      connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
       types: textOnly,
       application_name: 'psa-payments reads',
@@ -118,8 +121,9 @@ export class Lane {
   private async connect(): Promise<void> {
     try {
       await this.client.connect();
-      this.keepsNames = await isOwnSession(this.client);
-      if (this.keepsNames) await this.client.query({ name: 'opening', text: opening, values: ['none', '', ''] });
+      this.keepsNames = await isOwnSession(this.client, connectTimeoutMs);
+      const first = { name: 'opening', text: opening, values: ['none', '', ''], query_timeout: connectTimeoutMs };
+      if (this.keepsNames) await this.client.query(first);
       this.isReady = true;
     } catch (error) {
       this.fail(error as Error);
