@@ -4,6 +4,7 @@ import { buildSchema, type GraphQLSchema } from 'graphql';
 import pg from 'pg';
 import { aTenant } from '../support/factories.js';
 import { startApp, type GraphqlAnswer, type TestApp } from '../support/harness.js';
+import { atRest } from '../support/sandbox.js';
 import { aToken, type Role } from '../support/tokens.js';
 import { documentOf, operations, operationsOf, type Ids } from './operations.js';
 import { ownerColumn, plantable, plantRows, type PlantedTenant } from './rows.js';
@@ -56,6 +57,7 @@ beforeAll(async () => {
   };
   [a, b] = [await plant(710_001), await plant(720_002)];
   await client.end();
+  await atRest(app.sandbox); // what the local Stripe says of the accounts is not to arrive in the middle of a test
   [own, foreign] = [await idsOf(a), await idsOf(b)];
   token = await app.token({ tenantId: a.id });
 });
