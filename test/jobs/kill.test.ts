@@ -1,40 +1,26 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { paymentMethodCommands } from '../../src/features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from '../../src/features/payments/payment.service.js';
 import { CommandRecovery } from '../../src/jobs/commands/recovery.js';
 import { aRequest, createWorld, type TestTenant, type World } from '../payments/support/world.js';
+import { type Ended, oneRequestProcesses } from '../support/one-request.js';
 
 // A real process is killed with SIGKILL between any two steps of a command. Whatever it left behind, in the end one intent is at
 // Stripe, one payment here, and they agree.
 
 let world: World;
+const processes = oneRequestProcesses(new URL('./support/ask.mjs', import.meta.url));
 
 beforeAll(async () => {
   world = await createWorld();
 });
 
-afterAll(() => world.stop());
-
-interface Ended {
-  readonly signal: NodeJS.Signals | null;
-  readonly answer: Record<string, string> | null;
-}
+afterAll(() => Promise.all([processes.stop(), world.stop()]));
 
 function askAndDie(tenant: TestTenant, method: string, request: object, failpoint?: string): Promise<Ended> {
   const { db, sandbox } = world;
   const { secretKey, publishableKey, url: apiBase } = sandbox;
   const settings = { url: db.url, secretKey, publishableKey, apiBase, tenantId: tenant.id, method, request };
-  const script = fileURLToPath(new URL('./support/ask.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
-    env: { PATH: process.env.PATH, ...(failpoint && { FAILPOINT: failpoint }) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let out = '';
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  return new Promise((done) =>
-    child.once('close', (_code, signal) => done({ signal, answer: out ? JSON.parse(out) : null })),
-  );
+  return processes.ask(settings, failpoint);
 }
 
 /** Time passes: leases end, and recovery comes round. */

@@ -1,22 +1,22 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { refundCommands, RefundService } from '../../src/features/refunds/refund.service.js';
 import { Commands } from '../../src/jobs/commands/commands.js';
 import { CommandRecovery } from '../../src/jobs/commands/recovery.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { aRequest, createWorld, type Facts, type TestTenant, type World } from '../payments/support/world.js';
+import { oneRequestProcesses } from '../support/one-request.js';
 
 // A process is killed with SIGKILL between any two steps of a refund, and answers of Stripe get lost. In the end the money was given
 // back once, or not at all, and both sides say the same.
 
 let world: World;
+const processes = oneRequestProcesses(new URL('./ask.mjs', import.meta.url));
 
 beforeAll(async () => {
   world = await createWorld();
 });
 afterEach(() => world.sandbox.control('/faults', undefined, 'DELETE'));
-afterAll(() => world.stop());
+afterAll(() => Promise.all([processes.stop(), world.stop()]));
 
 interface Paid {
   readonly tenant: TestTenant;
@@ -46,16 +46,11 @@ const aRefund = (paymentId: Uuid, amount: number | null) => ({
   idempotencyKey: randomUUID(),
 });
 
-function askAndDie(tenant: TestTenant, request: object, failpoint: string): Promise<NodeJS.Signals | null> {
+async function askAndDie(tenant: TestTenant, request: object, failpoint: string): Promise<NodeJS.Signals | null> {
   const { db, sandbox } = world;
   const { secretKey, publishableKey, url: apiBase } = sandbox;
   const settings = { url: db.url, secretKey, publishableKey, apiBase, tenantId: tenant.id, request };
-  const script = fileURLToPath(new URL('./ask.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
-    env: { PATH: process.env.PATH, FAILPOINT: failpoint },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  return new Promise((done) => child.once('close', (_code, signal) => done(signal)));
+  return (await processes.ask(settings, failpoint)).signal;
 }
 
 /** Time passes: leases end, and recovery comes round. */
