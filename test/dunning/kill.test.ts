@@ -43,7 +43,7 @@ beforeAll(async () => {
   );
   failed = await failedRenewals(
     tenant,
-    [...points, ...ends, 'withdrawn'].map(() => declining),
+    [...points, ...ends, 'paid', 'withdrawn'].map(() => declining),
   );
   // The first notices are sent; what is due next is one retry each.
   await stage.onDay(failed.toSorted((a, b) => +a.openedAt - +b.openedAt).at(-1)!, 0.02);
@@ -128,4 +128,20 @@ test('an invoice that was withdrawn while its worker lay dead is not tried after
   expect(await attemptsOf(tenant, one)).toHaveLength(1);
   expect(await caseOf(tenant, one)).toMatchObject({ state: 'STOPPED', stop_reason: 'VOIDED', next_at: null });
   expect(await stepsOf(tenant, one)).toEqual(['0 NOTICE DONE', '1 RETRY SKIPPED', '2 END SKIPPED']);
+});
+
+test('who pays while the worker of the end lies dead, before it asked for anything, is not canceled after all', async () => {
+  const one = failed.at(-2)!;
+  await leaveOnly(one);
+  await app.db.query(`update dunning_steps set outcome = 'DECLINED', done_at = now() where case_id = $1 and number = 1`, [
+    one.caseId,
+  ]);
+  await app.db.query(`update dunning_steps set outcome = 'RUNNING' where case_id = $1 and kind = 'END'`, [one.caseId]);
+  await app.db.query('update dunning_cases set ending = true where id = $1', [one.caseId]);
+  await tenant.stripe('POST', `/invoices/${one.stripeInvoiceId}/pay`, { paid_out_of_band: true });
+  await tenant.settled();
+  await takeOver(one);
+  expect(await caseOf(tenant, one)).toMatchObject({ state: 'RECOVERED', next_at: null });
+  expect(await stepsOf(tenant, one)).toEqual(['0 NOTICE DONE', '1 RETRY DECLINED', '2 END SKIPPED']);
+  expect((await tenant.stripe<Facts>('GET', `/subscriptions/${one.stripeId}`)).status).toBe('active');
 });

@@ -105,8 +105,13 @@ export class DunningRounds implements ScheduledJob {
     const facts = await factsOf(em, visit.id);
     const step = await dueStep(em, visit.id);
     const now = this.parts.clock.now();
-    // What was begun is brought to its end, whatever became of the case: nobody else knows what came of it.
-    if (step?.outcome === 'RUNNING') return { facts, step };
+    if (step?.outcome === 'RUNNING') {
+      // What was asked for is brought to its end, whatever became of the case: nobody else knows what came of it. What was not is left.
+      const isOver = facts.state !== DunningState.OPEN || facts.reason !== null;
+      if (!isOver || (await isAskedFor(em, visit.id, step))) return { facts, step };
+      await this.settle(em, visit, facts, step, { outcome: 'SKIPPED', declineCode: null });
+      return null;
+    }
     if (facts.state !== DunningState.OPEN || !step) await this.release(em, visit, null);
     else if (facts.reason !== null) await this.close(em, visit, facts.reason);
     else if (step.at > now) await this.release(em, visit, step.at);
@@ -203,11 +208,21 @@ export class DunningRounds implements ScheduledJob {
  * Whether the command of a step was given up because nobody could say any more whether it was carried out: then it never will be. One that has
  * come to another end meanwhile tells so when it is asked for again.
  */
-async function isGivenUp(em: EntityManager, caseId: Uuid, { kind, number }: Step): Promise<boolean> {
-  const key = kind === 'END' ? endKey(caseId) : stepKey(caseId, number);
+async function isGivenUp(em: EntityManager, caseId: Uuid, step: Step): Promise<boolean> {
   const [command] = await em.execute<{ code: string }[]>(
     `select outcome #>> '{error,code}' as code from commands where idempotency_key = ? and state = 'FAILED'`,
-    [key],
+    [commandKey(caseId, step)],
   );
   return command !== undefined && isForLater(command.code);
+}
+
+/** Whether there is a command of a step. A worker may have died before, or Stripe may have turned it away: then nothing was done. */
+async function isAskedFor(em: EntityManager, caseId: Uuid, step: Step): Promise<boolean> {
+  const key = commandKey(caseId, step);
+  const found = await em.execute<object[]>('select id from commands where idempotency_key = ?', [key]);
+  return found.length > 0;
+}
+
+function commandKey(caseId: Uuid, { kind, number }: Step): string {
+  return kind === 'END' ? endKey(caseId) : stepKey(caseId, number);
 }
