@@ -363,15 +363,22 @@ test('an invoice that could not be charged to a saved method is found, and tried
   await stage.onDay(invoice, 0);
   await stage.onDay(invoice, 1);
   expect((await stepsOf(tenant, invoice)).slice(0, 2)).toEqual(['0 NOTICE DONE', '1 RETRY DECLINED']);
+  await app.db.query(
+    `update payment_methods set stripe_mandate_id = 'mandate_gone', mandate_status = 'INACTIVE' where id = $1`,
+    [saved!.id],
+  );
+  await stage.onDay(invoice, 3);
+  expect((await stepsOf(tenant, invoice))[2]).toBe('2 RETRY REFUSED');
+  expect((await mailsOf(tenant, invoice)).at(-1)).toMatchObject({ step: 2, data: { ask: 'METHOD' } });
   const attach =
     'mutation ($input: AttachPaymentMethodInput!) { attachPaymentMethod(input: $input) { paymentMethod { id } } }';
   await tenant.ask(attach, {
     input: { customerId: customer.id, stripePaymentMethodId: 'pm_card_visa', setAsDefault: true },
   });
   await tenant.settled();
-  await stage.onDay(invoice, 3);
+  await stage.onDay(invoice, 5);
   await tenant.settled();
-  expect((await stepsOf(tenant, invoice))[2]).toBe('2 RETRY PAID');
+  expect((await stepsOf(tenant, invoice))[3]).toBe('3 RETRY PAID');
   expect(await caseOf(tenant, invoice)).toMatchObject({ state: 'RECOVERED', subscription_id: null });
   const { data } = await tenant.stripe<{ data: Facts[] }>('GET', `/charges?customer=${customer.stripeId}&limit=100`);
   expect(data.map(({ status }) => status as string)).toEqual(['succeeded', 'failed', 'failed']);

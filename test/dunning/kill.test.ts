@@ -133,9 +133,10 @@ test('an invoice that was withdrawn while its worker lay dead is not tried after
 test('who pays while the worker of the end lies dead, before it asked for anything, is not canceled after all', async () => {
   const one = failed.at(-2)!;
   await leaveOnly(one);
-  await app.db.query(`update dunning_steps set outcome = 'DECLINED', done_at = now() where case_id = $1 and number = 1`, [
-    one.caseId,
-  ]);
+  await app.db.query(
+    `update dunning_steps set outcome = 'DECLINED', done_at = now() where case_id = $1 and number = 1`,
+    [one.caseId],
+  );
   await app.db.query(`update dunning_steps set outcome = 'RUNNING' where case_id = $1 and kind = 'END'`, [one.caseId]);
   await app.db.query('update dunning_cases set ending = true where id = $1', [one.caseId]);
   await tenant.stripe('POST', `/invoices/${one.stripeInvoiceId}/pay`, { paid_out_of_band: true });

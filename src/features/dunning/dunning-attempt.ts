@@ -60,7 +60,8 @@ async function attemptCycle(commands: Commands, { id }: Facts, number: number): 
 
 /** An invoice that no subscription made is Stripe's only as a payment: another one is made, with the method that the customer has saved. */
 async function attemptPayment(commands: Commands, facts: Facts, number: number): Promise<Result> {
-  const { id, invoiceId, methodId } = facts;
+  const { id, invoiceId } = facts;
+  const methodId = (await askedWith(commands, stepKey(id, number))) ?? facts.methodId;
   if (methodId === null) return { outcome: 'REFUSED', declineCode: null };
   const { outcome } = await commands.run(createPayment, {
     idempotencyKey: stepKey(id, number),
@@ -88,6 +89,18 @@ async function attemptPayment(commands: Commands, facts: Facts, number: number):
     default:
       return { outcome: 'PROCESSING', declineCode: null };
   }
+}
+
+/** The method of a payment that a worker asked for before it died: the customer may have another one by now, and that would be another payment. */
+async function askedWith({ db }: Commands, key: string): Promise<Uuid | null> {
+  const [asked] = await db.transaction((em) =>
+    em.execute<{ id: Uuid }[]>(
+      `select m.id from commands c join payment_methods m on m.tenant_id = c.tenant_id
+         and m.stripe_payment_method_id = c.params ->> 'stripePaymentMethodId' where c.idempotency_key = ?`,
+      [key],
+    ),
+  );
+  return asked?.id ?? null;
 }
 
 /** Brings about the chosen end, once. What Stripe does by itself is left to it. */
@@ -122,6 +135,9 @@ function resultOf(error: unknown): Result {
     return { outcome: 'ACTION_REQUIRED', declineCode: 'authentication_required' };
   if (code === 'CARD_DECLINED') return { outcome: 'DECLINED', declineCode };
   if (isForLater(code)) return { outcome: 'AGAIN', declineCode: null };
+  // It was removed, or its mandate has ended: the invoice is still to be paid.
+  if (code === 'INVALID_STATE' && details.field === 'input.paymentMethodId')
+    return { outcome: 'REFUSED', declineCode: 'debit_not_authorized' };
   const isNeedless =
     code === 'INVALID_STATE' || code === 'ACCOUNT_DISCONNECTED' || stripeCode === 'invoice_already_paid';
   return { outcome: isNeedless ? 'SKIPPED' : 'REFUSED', declineCode: isNeedless ? null : declineCode };
