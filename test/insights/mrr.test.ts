@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { ratio } from '../../src/features/insights/ratio.js';
 import { takeOverUntold } from '../../src/features/insights/mrr-rollup.js';
+import { createLogger } from '../../src/shared/logger.js';
 import { MrrJob } from '../../src/features/insights/mrr-job.js';
 import { type Business, eventId, type State, Subscribers, type Told } from './support/subscribers.js';
 
@@ -180,13 +181,37 @@ test('what no event told is taken over from the subscription, and once', async (
   expect(await takeOverUntold(business.db, 3_600_000)).toBe(1); // they may still be told of; but one customer is new
   const closing = async (at: string) => (await mrr(business, at, at.replace(/\d\d$/, '28')))[0]?.values.closing;
   expect([await closing('2025-01-10'), await closing('2025-03-10')]).toEqual([4_000, 4_000]);
-  await new MrrJob({ database: all.database, settledMs: 0 }).run({ signal: new AbortController().signal });
+  await new MrrJob({ database: all.database, logger: createLogger('silent'), settledMs: 0 }).run({
+    signal: new AbortController().signal,
+  });
   expect([await closing('2025-01-10'), await closing('2025-03-10')]).toEqual([4_000, 5_000]);
   expect((await mrr(business, '2025-03-10', new Date().toISOString().slice(0, 10))).at(-1)!.values.closing).toBe(6_000);
   const lines = () => all.db.query('select 1 from subscription_history where stripe_subscription_id in ($1, $2)', [untold, changed]); // prettier-ignore
   expect(await lines()).toHaveLength(3);
   expect(await takeOverUntold(business.db, 0)).toBe(0);
   expect(await lines()).toHaveLength(3);
+});
+
+test('a tenant whose figures cannot be made does not keep the others from theirs', async () => {
+  const businesses = [await all.aBusiness(), await all.aBusiness()];
+  for (const business of businesses)
+    await business.tell([told(await business.aSubscription(await business.aCustomer()), '2025-01-10T00:00:00Z', {})]);
+  const [first, other] = businesses.map(({ db }) => db.tenantId).toSorted();
+  // More than a number can be, and its turn comes before the other's.
+  await all.db.query(
+    `insert into subscription_history (tenant_id, livemode, stripe_account_id, stripe_subscription_id, kind, stripe_event_id, effective_at, status,
+       quantity, unit_amount, currency, billing_interval, interval_count)
+     select tenant_id, livemode, stripe_account_id, stripe_subscription_id, kind, $2, '2025-01-11', 'ACTIVE', 2, 9223372036854775807, currency,
+       billing_interval, interval_count from subscription_history where tenant_id = $1`,
+    [first, eventId()],
+  );
+  const job = new MrrJob({ database: all.database, logger: createLogger('silent') });
+  await expect(job.run({ signal: new AbortController().signal })).rejects.toThrow('It failed for 1 of');
+  const waiting = await all.db.query(
+    'select distinct tenant_id from mrr_customers where reported <> rolled_up and tenant_id in ($1, $2)',
+    [first, other],
+  );
+  expect(waiting).toEqual([{ tenant_id: first }]);
 });
 
 test('what is reported while it is rolled up is rolled up the next time', async () => {

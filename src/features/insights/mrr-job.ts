@@ -1,6 +1,7 @@
 import { type Database } from '../../db/database.js';
 import { type ScheduledJob } from '../../jobs/schedules/scheduled-job.js';
-import { type Uuid } from '../../shared/uuid.js';
+import { type Logger } from '../../shared/logger.js';
+import { forEveryTenant } from '../notices/every-tenant.js';
 import { rollUp, takeOverUntold } from './mrr-rollup.js';
 
 /** Keeps the months of all tenants up to date, also of those whom nobody asks about, and finds what no event told. */
@@ -13,24 +14,22 @@ export class MrrJob implements ScheduledJob {
   constructor(
     private readonly parts: {
       readonly database: Database;
+      readonly logger: Logger;
       /** For how long a subscription must not have changed to be taken over: an hour. */
       readonly settledMs?: number;
     },
   ) {}
 
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { database, settledMs } = this.parts;
-    const tenants = await database.worker((em) =>
-      em.execute<{ id: Uuid }[]>(
-        'select distinct tenant_id as id from stripe_accounts where livemode = ? order by tenant_id',
-        [database.livemode],
-      ),
+    const { settledMs } = this.parts;
+    await forEveryTenant(
+      this.parts,
+      signal,
+      async (db) => {
+        await takeOverUntold(db, settledMs);
+        await rollUp(db);
+      },
+      { everConnected: true },
     );
-    for (const { id } of tenants) {
-      signal.throwIfAborted();
-      const db = database.tenant(id);
-      await takeOverUntold(db, settledMs);
-      await rollUp(db);
-    }
   }
 }
