@@ -354,6 +354,8 @@ test('an invoice that could not be charged to a saved method is found, and tried
   };
   const pay = 'mutation ($input: CreatePaymentIntentInput!) { createPaymentIntent(input: $input) { payment { id } } }';
   expect(await tenant.refusal(pay, { input })).toBe('CARD_DECLINED');
+  // As the pay page does when it is opened; nothing is tried by that.
+  await tenant.ask(pay, { input: { idempotencyKey: randomUUID(), invoiceId } });
   await tenant.settled();
   await stage.search.run({ signal: new AbortController().signal });
   await stage.search.run({ signal: new AbortController().signal });

@@ -23,13 +23,17 @@ export async function openCases(em: EntityManager, invoiceId: number | null, now
        left join stripe_invoices c on c.tenant_id = i.tenant_id and c.invoice_id = i.id
        left join stripe_subscriptions s on s.tenant_id = i.tenant_id and s.id = i.subscription_id
        left join lateral (
-         select p.* from payments p where p.tenant_id = i.tenant_id and p.invoice_id = i.id order by p.created_at desc, p.id desc limit 1
+         -- What its payer merely looked at, or tried by hand, on the pay page, takes nothing back; what was paid does.
+         select p.* from payments p where p.tenant_id = i.tenant_id and p.invoice_id = i.id and i.subscription_id is null
+           and (p.status in ('PROCESSING', 'AUTHORIZED', 'SUCCEEDED') or p.status = 'FAILED' and p.stripe_payment_method_id is not null
+             and exists (select from commands m
+               where m.kind = 'payments.create' and m.subject_id = p.id::text and m.params @> '{"offSession": true}'))
+         order by p.created_at desc, p.id desc limit 1
        ) p on true
        where i.status = 'OPEN' and i.payment_status in ('FAILED', 'UNPAID', 'PARTIALLY_PAID') and i.total - i.amount_credited - i.amount_paid > 0
          and (?::int is null or i.id = ?::int)
          and case when i.subscription_id is null
-           then p.status = 'FAILED' and p.stripe_payment_method_id is not null and exists (
-             select from commands m where m.kind = 'payments.create' and m.subject_id = p.id::text and m.params @> '{"offSession": true}')
+           then p.status = 'FAILED'
            else c.attempts > 0 and not s.collection_paused and s.status in ('TRIALING', 'ACTIVE', 'PAST_DUE', 'UNPAID') end
          and coalesce(c.stripe_account_id, p.stripe_account_id) = a.stripe_account_id
          and not exists (select from dunning_cases k where k.tenant_id = i.tenant_id and k.invoice_id = i.id)
