@@ -139,7 +139,7 @@ test('who pays while the worker of the end lies dead, before it asked for anythi
   );
   await app.db.query(`update dunning_steps set outcome = 'RUNNING' where case_id = $1 and kind = 'END'`, [one.caseId]);
   await app.db.query('update dunning_cases set ending = true where id = $1', [one.caseId]);
-  await tenant.stripe('POST', `/invoices/${one.stripeInvoiceId}/pay`, { paid_out_of_band: true });
+  await tenant.stripe('POST', `/invoices/${one.stripeInvoiceId}/pay`, { paid_out_of_band: 'true' });
   await tenant.settled();
   await takeOver(one);
   expect(await caseOf(tenant, one)).toMatchObject({ state: 'RECOVERED', next_at: null });
