@@ -40,6 +40,8 @@ export class Lane {
   readonly ready: Promise<unknown>;
   /** Whether `ready` has come true. */
   isReady = false;
+  /** Whether PostgreSQL, or a pooler, took the connection. */
+  wasLetIn = false;
   underWay = 0;
   /** Transactions that leave with the next write. */
   gathered = 0;
@@ -121,6 +123,7 @@ export class Lane {
   private async connect(): Promise<void> {
     try {
       await this.client.connect();
+      this.wasLetIn = true;
       this.keepsNames = await isOwnSession(this.client, connectTimeoutMs);
       const first = { name: 'opening', text: opening, values: ['none', '', ''], query_timeout: connectTimeoutMs };
       if (this.keepsNames) await this.client.query(first);

@@ -28,7 +28,7 @@ export class Pipeline {
     for (let tries = 1; waiting.length; tries += 1) {
       try {
         const lane = this.lane();
-        if (!lane.isReady) await lane.ready;
+        if (!lane.isReady && !(await this.isOpened(lane, tries < 3))) continue;
         waiting = await lane.run(scope, waiting, tries < 3);
       } catch (error) {
         return waiting.forEach(({ reject }) => reject(error as Error));
@@ -39,6 +39,20 @@ export class Pipeline {
   async stop(): Promise<void> {
     this.stopped = true;
     await Promise.all([...this.lanes].map((lane) => lane.close()));
+  }
+
+  /**
+   * @returns false when PostgreSQL let it in and it broke before it could be used: nothing was sent, another may do better
+   * @throws what kept it from being opened
+   */
+  private async isOpened(lane: Lane, mayRepeat: boolean): Promise<boolean> {
+    try {
+      await lane.ready;
+      return true;
+    } catch (error) {
+      if (lane.wasLetIn && mayRepeat) return false;
+      throw error;
+    }
   }
 
   /** What others of this turn go by, or else the least busy connection, or a new one while there may be more. */
