@@ -32,7 +32,8 @@ export default async function setup() {
     client.query(`alter database ${template} is_template true allow_connections false`),
   );
 
-  // Workers inherit the environment of this process.
+  // Workers inherit the environment of this process. Hundreds of servers are started and killed: what they are made of is compiled once.
+  process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'psa-test-compiled');
   process.env.PSA_TEST_CLUSTER = JSON.stringify({ adminUrl, run, template, owner, app });
   globalThis.psaTestRun = { server, adminUrl, run, template };
 }
