@@ -10,6 +10,13 @@ const { DATABASE_URL: url, SMTP_URL: smtpUrl } = process.env;
 const from = 'billing@platform.example';
 const logger = createLogger('silent');
 const database = new Database(createOrm({ url, entities, logger }), false, true);
-const postman = new Postman({ database, mailer: new Mailer({ smtpUrl, from }), from, attachments: {}, stillTrue: {}, logger });
+const postman = new Postman({
+  database,
+  mailer: new Mailer({ smtpUrl, from }),
+  from,
+  attachments: {},
+  stillTrue: {},
+  logger,
+});
 while (await postman.sendOnce());
 process.exit(0);
