@@ -4,6 +4,7 @@ import { type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
 import { eventsMissed, sweepsFailed } from '../shared/metrics.js';
 import { Pace } from '../shared/pace.js';
+import { Ticking } from '../shared/repeat.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type EventId } from '../stripe/types.js';
 import { type VerifiedWebhook } from '../stripe/webhook-signature.js';
@@ -45,8 +46,7 @@ export class Sweep {
   private readonly pace: Pace;
   private readonly everyMs: number;
   private readonly graceMs: number;
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<unknown> | null = null;
+  private readonly ticking: Ticking;
   private stopping = false;
 
   constructor(private readonly settings: SweepSettings) {
@@ -54,22 +54,18 @@ export class Sweep {
     this.pace = new Pace(settings.pagesPerSecond ?? 4);
     this.everyMs = settings.everyMs ?? 15 * 60_000;
     this.graceMs = settings.graceMs ?? 120_000;
+    const everyMs = Math.min(15_000, this.everyMs);
+    const { logger } = settings;
+    this.ticking = new Ticking({ work: () => this.due(), everyMs, failure: 'The sweep could not run', logger });
   }
 
   start(): void {
-    const tick = () => {
-      this.running ??= this.due()
-        .catch((error: unknown) => this.settings.logger.error({ err: error }, 'The sweep could not run'))
-        .finally(() => (this.running = null));
-    };
-    this.timer = setInterval(tick, Math.min(15_000, this.everyMs));
-    this.timer.unref();
+    this.ticking.start();
   }
 
   async stop(): Promise<void> {
     this.stopping = true;
-    if (this.timer) clearInterval(this.timer);
-    await this.running;
+    await this.ticking.stop();
   }
 
   /** Sweeps every account that is due. @returns how many events were found that had never come */

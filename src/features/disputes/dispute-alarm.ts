@@ -1,6 +1,7 @@
 import { type Database } from '../../db/database.js';
 import { type Logger } from '../../shared/logger.js';
 import { disputesToAnswer, nextDisputeDeadline } from '../../shared/metrics.js';
+import { Ticking } from '../../shared/repeat.js';
 import { awaitingAnswer } from './dispute.entity.js';
 import { soon } from './dispute.reads.js';
 
@@ -22,25 +23,24 @@ export interface DisputeAlarmSettings {
 
 /** Shows on the metrics how near the deadlines are. Harmless to run in several processes. */
 export class DisputeAlarm {
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<unknown> | null = null;
+  private readonly ticking: Ticking;
 
-  constructor(private readonly settings: DisputeAlarmSettings) {}
-
-  start(): void {
-    const { everyMs = 60_000, logger } = this.settings;
-    const look = () => {
-      this.running ??= this.measure()
-        .catch((error: unknown) => logger.error({ err: error }, 'The deadlines of disputes cannot be looked at'))
-        .finally(() => (this.running = null));
-    };
-    this.timer = setInterval(look, everyMs);
-    this.timer.unref();
+  constructor(private readonly settings: DisputeAlarmSettings) {
+    const { everyMs = 60_000, logger } = settings;
+    this.ticking = new Ticking({
+      work: () => this.measure(),
+      everyMs,
+      failure: 'The deadlines of disputes cannot be looked at',
+      logger,
+    });
   }
 
-  async stop(): Promise<void> {
-    if (this.timer) clearInterval(this.timer);
-    await this.running;
+  start(): void {
+    this.ticking.start();
+  }
+
+  stop(): Promise<void> {
+    return this.ticking.stop();
   }
 
   /** Counts, and sets the gauges. */

@@ -2,6 +2,7 @@ import { Gauge } from 'prom-client';
 import { type Database } from '../../db/database.js';
 import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
+import { Ticking } from '../../shared/repeat.js';
 
 const cases = new Gauge({
   name: 'dunning_cases',
@@ -30,25 +31,19 @@ export interface DunningGaugesSettings {
 
 /** Shows on the metrics how much is being collected, and how much was lost. Harmless to run in several processes. */
 export class DunningGauges {
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<unknown> | null = null;
+  private readonly ticking: Ticking;
 
-  constructor(private readonly settings: DunningGaugesSettings) {}
-
-  start(): void {
-    const { everyMs = 60_000, logger } = this.settings;
-    const look = () => {
-      this.running ??= this.measure()
-        .catch((error: unknown) => logger.error({ err: error }, 'Dunning cannot be measured'))
-        .finally(() => (this.running = null));
-    };
-    this.timer = setInterval(look, everyMs);
-    this.timer.unref();
+  constructor(private readonly settings: DunningGaugesSettings) {
+    const { everyMs = 60_000, logger } = settings;
+    this.ticking = new Ticking({ work: () => this.measure(), everyMs, failure: 'Dunning cannot be measured', logger });
   }
 
-  async stop(): Promise<void> {
-    if (this.timer) clearInterval(this.timer);
-    await this.running;
+  start(): void {
+    this.ticking.start();
+  }
+
+  stop(): Promise<void> {
+    return this.ticking.stop();
   }
 
   /** Counts, and sets the gauges. */

@@ -2,6 +2,7 @@ import { Gauge } from 'prom-client';
 import { type Database } from '../../db/database.js';
 import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
+import { Ticking } from '../../shared/repeat.js';
 import { isHard } from './failed-payment.reads.js';
 
 const recent = new Gauge({
@@ -32,25 +33,24 @@ export interface RecentFailures {
 
 /** Shows on the metrics how many payments fail. Harmless to run in several processes. */
 export class FailureAlarm {
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<unknown> | null = null;
+  private readonly ticking: Ticking;
 
-  constructor(private readonly settings: FailureAlarmSettings) {}
-
-  start(): void {
-    const { everyMs = 60_000, logger } = this.settings;
-    const look = () => {
-      this.running ??= this.measure()
-        .catch((error: unknown) => logger.error({ err: error }, 'Failed payments cannot be counted'))
-        .finally(() => (this.running = null));
-    };
-    this.timer = setInterval(look, everyMs);
-    this.timer.unref();
+  constructor(private readonly settings: FailureAlarmSettings) {
+    const { everyMs = 60_000, logger } = settings;
+    this.ticking = new Ticking({
+      work: () => this.measure(),
+      everyMs,
+      failure: 'Failed payments cannot be counted',
+      logger,
+    });
   }
 
-  async stop(): Promise<void> {
-    if (this.timer) clearInterval(this.timer);
-    await this.running;
+  start(): void {
+    this.ticking.start();
+  }
+
+  stop(): Promise<void> {
+    return this.ticking.stop();
   }
 
   /** Counts, and sets the gauges. */

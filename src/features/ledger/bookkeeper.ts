@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { Counter, Gauge } from 'prom-client';
 import { type Database } from '../../db/database.js';
 import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
+import { Polling } from '../../shared/repeat.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { type AccountId } from '../../stripe/types.js';
@@ -70,8 +70,7 @@ interface Claim {
  */
 export class Bookkeeper {
   private readonly settings: BookkeeperSettings;
-  private stopping: AbortController | null = null;
-  private loop: Promise<void> = Promise.resolve();
+  private readonly polling: Polling;
   private nextRound = 0;
   private platformWanted = true;
 
@@ -87,20 +86,18 @@ export class Bookkeeper {
       ...{ idleMs: 500, batch: 4, leaseMs: 60_000, catchUpMs: hour, checkMs: 12 * hour, roundMs: 60_000 },
       ...settings,
     };
+    const { idleMs, logger } = this.settings;
+    this.polling = new Polling({ work: () => this.lookOnce(), idleMs, failure: 'Cannot keep the books', logger });
   }
 
   /** Keeps the books until {@link stop}. */
   start(): void {
-    if (this.stopping) return;
-    this.stopping = new AbortController();
-    this.loop = this.keepGoing(this.stopping.signal);
+    this.polling.start();
   }
 
   /** Takes nothing new, and waits for what is under way. */
-  async stop(): Promise<void> {
-    this.stopping?.abort();
-    await this.loop;
-    this.stopping = null;
+  stop(): Promise<void> {
+    return this.polling.stop();
   }
 
   /** Takes up to one batch of accounts that want it, and brings their books up to date. @returns how many were taken */
@@ -110,23 +107,15 @@ export class Bookkeeper {
     return claims.length;
   }
 
-  private async keepGoing(signal: AbortSignal): Promise<void> {
-    const { idleMs, roundMs, logger } = this.settings;
-    while (!signal.aborted) {
-      let taken = 0;
-      try {
-        if (performance.now() >= this.nextRound) {
-          this.nextRound = performance.now() + roundMs;
-          await this.database.worker((em) => this.lookAround(em));
-          this.platformWanted = true;
-        }
-        taken = await this.workOnce();
-        if (taken === 0 && this.platformWanted) await this.keepPlatform();
-      } catch (error) {
-        logger.error({ err: error }, 'Cannot keep the books');
-      }
-      if (taken === 0) await sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
+  private async lookOnce(): Promise<number> {
+    if (performance.now() >= this.nextRound) {
+      this.nextRound = performance.now() + this.settings.roundMs;
+      await this.database.worker((em) => this.lookAround(em));
+      this.platformWanted = true;
     }
+    const taken = await this.workOnce();
+    if (taken === 0 && this.platformWanted) await this.keepPlatform();
+    return taken;
   }
 
   /** Finds accounts that are new, that nobody reported anything about for long, or that are to be checked. */

@@ -5,6 +5,7 @@ import { oneLine } from '../../shared/address.js';
 import { failpoint } from '../../shared/failpoint.js';
 import { type Logger } from '../../shared/logger.js';
 import { mailsTried } from '../../shared/metrics.js';
+import { Polling } from '../../shared/repeat.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type Attachments, isMailName, letterOf, type Sender } from './letter.js';
 import { type Envelope, type Mailer, type Sent } from './mailer.js';
@@ -49,23 +50,21 @@ const leaseSeconds = 180;
  * when the lease is over: with the same Message-ID, by which mail servers and readers tell that it is the same.
  */
 export class Postman {
-  private stopping: AbortController | null = null;
-  private loop: Promise<void> = Promise.resolve();
+  private readonly polling: Polling;
 
-  constructor(private readonly settings: PostmanSettings) {}
+  constructor(private readonly settings: PostmanSettings) {
+    const { idleMs = 1_000, logger } = settings;
+    this.polling = new Polling({ work: () => this.sendOnce(), idleMs, failure: 'Cannot look for mails', logger });
+  }
 
   start(): void {
-    if (this.stopping) return;
-    this.stopping = new AbortController();
-    this.loop = this.keepSending(this.stopping.signal);
+    this.polling.start();
   }
 
   /** Takes nothing new, and waits for what is being sent. */
   async stop(): Promise<void> {
-    this.stopping?.abort();
-    await this.loop;
+    await this.polling.stop();
     await this.settings.mailer.close();
-    this.stopping = null;
   }
 
   /** Takes up to one batch of mails that are due and sends them. @returns how many were taken */
@@ -74,17 +73,6 @@ export class Postman {
     failpoint('mail.after-claim');
     await Promise.all(claims.map((claim) => this.deliver(claim)));
     return claims.length;
-  }
-
-  private async keepSending(signal: AbortSignal): Promise<void> {
-    const { idleMs = 1_000, logger } = this.settings;
-    while (!signal.aborted) {
-      const taken = await this.sendOnce().catch((error: unknown) => {
-        logger.error({ err: error }, 'Cannot look for mails');
-        return 0;
-      });
-      if (taken === 0) await sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
-    }
   }
 
   /** Only kinds this version knows: during a roll-out an older one must leave the new ones alone. */

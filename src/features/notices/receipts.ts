@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type Database } from '../../db/database.js';
 import { type Clock } from '../../shared/clock.js';
 import { type Logger } from '../../shared/logger.js';
+import { Polling } from '../../shared/repeat.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { enqueueMails, type NewMail } from '../mail/outbox.js';
 import { methodOf } from './method.js';
@@ -30,25 +30,25 @@ const batch = 200;
  * of mails. Any number of processes may look; the key of the receipt decides.
  */
 export class Receipts {
-  private stopping: AbortController | null = null;
-  private loop: Promise<void> = Promise.resolve();
+  private readonly polling: Polling;
   /** The newest payment seen so far, and when the whole window was last looked at. */
   private seen: { readonly newest: number; readonly wholeAt: number } | null = null;
   /** Tenants whose receipts could not be taken down, and from where on they are looked at again. */
   private readonly behind = new Map<Uuid, Date>();
 
-  constructor(private readonly settings: ReceiptSettings) {}
-
-  start(): void {
-    if (this.stopping) return;
-    this.stopping = new AbortController();
-    this.loop = this.keepLooking(this.stopping.signal);
+  constructor(private readonly settings: ReceiptSettings) {
+    const { everyMs = 2_000, logger } = settings;
+    // However many were found, the next look is not due sooner.
+    const work = () => this.look().then(() => 0);
+    this.polling = new Polling({ work, idleMs: everyMs, failure: 'Cannot look for payments without receipt', logger });
   }
 
-  async stop(): Promise<void> {
-    this.stopping?.abort();
-    await this.loop;
-    this.stopping = null;
+  start(): void {
+    this.polling.start();
+  }
+
+  stop(): Promise<void> {
+    return this.polling.stop();
   }
 
   /** Takes down the receipts of payments that have none. @returns how many */
@@ -85,16 +85,6 @@ export class Receipts {
     const newest = Math.max(from.getTime(), ...tenants.map((tenant) => new Date(tenant.newest).getTime()));
     this.seen = { newest, wholeAt: isWhole ? now : this.seen!.wholeAt };
     return taken;
-  }
-
-  private async keepLooking(signal: AbortSignal): Promise<void> {
-    const { everyMs = 2_000, logger } = this.settings;
-    while (!signal.aborted) {
-      await this.look().catch((error: unknown) =>
-        logger.error({ err: error }, 'Cannot look for payments without receipt'),
-      );
-      await sleep(everyMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
-    }
   }
 
   /** When mails began to go out: payments of before that are history, not news. */

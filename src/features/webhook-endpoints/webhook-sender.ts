@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { Counter } from 'prom-client';
 import { Webhook } from 'standardwebhooks';
@@ -7,6 +6,7 @@ import { type Clock } from '../../shared/clock.js';
 import { failpoint } from '../../shared/failpoint.js';
 import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
+import { Polling } from '../../shared/repeat.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
 import { audit } from '../audit/audit.js';
 import { enqueueAdminMail } from '../mail/outbox.js';
@@ -76,24 +76,29 @@ const patienceMs = 5 * dayMs;
  * and before that is recorded has it told again, under the same `webhook-id`.
  */
 export class WebhookSender {
-  private stopping: AbortController | null = null;
-  private loop: Promise<void> = Promise.resolve();
+  private readonly polling: Polling;
   private readonly busy = new Map<Promise<void>, Claim>();
 
-  constructor(private readonly settings: WebhookSenderSettings) {}
+  constructor(private readonly settings: WebhookSenderSettings) {
+    const { idleMs = 1_000, logger } = settings;
+    this.polling = new Polling({
+      work: async () => ((await this.take()) > 0 && this.busy.size < slots ? 1 : 0),
+      idleMs,
+      // What waits for an endpoint's turn goes as soon as that is over.
+      sooner: () => this.busy.keys(),
+      failure: 'Cannot look for what endpoints are to be told',
+      logger,
+    });
+  }
 
   start(): void {
-    if (this.stopping) return;
-    this.stopping = new AbortController();
-    this.loop = this.keepSending(this.stopping.signal);
+    this.polling.start();
   }
 
   /** Takes nothing new, and waits for what is being sent. */
   async stop(): Promise<void> {
-    this.stopping?.abort();
-    await this.loop;
+    await this.polling.stop();
     await Promise.all(this.busy.keys());
-    this.stopping = null;
   }
 
   /** Sends what is due, and waits for it. @returns how many were sent */
@@ -104,20 +109,6 @@ export class WebhookSender {
       if (this.busy.size) await Promise.race(this.busy.keys());
     }
     return sent;
-  }
-
-  private async keepSending(signal: AbortSignal): Promise<void> {
-    const { idleMs = 1_000, logger } = this.settings;
-    while (!signal.aborted) {
-      const taken = await this.take().catch((error: unknown) => {
-        logger.error({ err: error }, 'Cannot look for what endpoints are to be told');
-        return 0;
-      });
-      if (taken && this.busy.size < slots) continue;
-      const pause = sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
-      // What waits for an endpoint's turn goes as soon as that is over.
-      await Promise.race([pause, ...this.busy.keys()]);
-    }
   }
 
   /** Begins to send what is due, as far as there is room. @returns how many were taken */

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type Database } from '../../db/database.js';
 import { AppError } from '../../shared/errors.js';
+import { Polling } from '../../shared/repeat.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { commandDefaults, Commands, type CommandSettings, leasedCommand } from './commands.js';
@@ -28,8 +28,7 @@ interface Claim {
 export class CommandRecovery {
   private readonly settings: RecoverySettings;
   private readonly kinds: ReadonlyMap<string, AnyCommandKind>;
-  private stopping: AbortController | null = null;
-  private loop: Promise<void> = Promise.resolve();
+  private readonly polling: Polling;
 
   constructor(
     private readonly database: Database,
@@ -40,20 +39,19 @@ export class CommandRecovery {
     this.settings = { ...commandDefaults, idleMs: 1_000, batch: 4, ...settings };
     this.kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     if (this.kinds.size !== kinds.length) throw new Error('Two kinds of command have one name.');
+    const { idleMs, logger } = this.settings;
+    const failure = 'Cannot look for abandoned commands';
+    this.polling = new Polling({ work: () => this.recoverOnce(), idleMs, failure, logger });
   }
 
   /** Looks for abandoned commands until {@link stop}. */
   start(): void {
-    if (this.stopping) return;
-    this.stopping = new AbortController();
-    this.loop = this.keepLooking(this.stopping.signal);
+    this.polling.start();
   }
 
   /** Takes nothing new, and waits for what is under way. */
-  async stop(): Promise<void> {
-    this.stopping?.abort();
-    await this.loop;
-    this.stopping = null;
+  stop(): Promise<void> {
+    return this.polling.stop();
   }
 
   /** Takes up to one batch of abandoned commands and finishes them. @returns how many were taken */
@@ -61,18 +59,6 @@ export class CommandRecovery {
     const claims = await this.database.worker((em) => this.claim(em));
     await Promise.all(claims.map((claim) => this.recover(claim)));
     return claims.length;
-  }
-
-  private async keepLooking(signal: AbortSignal): Promise<void> {
-    const { idleMs, logger } = this.settings;
-    while (!signal.aborted) {
-      const taken = await this.recoverOnce().catch((error: unknown) => {
-        logger?.error({ err: error }, 'Cannot look for abandoned commands');
-        return 0;
-      });
-      // A pause of uneven length: many processes should not ask in step.
-      if (taken === 0) await sleep(idleMs * (0.75 + Math.random() / 2), null, { signal }).catch(() => undefined);
-    }
   }
 
   /** Only kinds this version knows: during a roll-out an older one must leave the new ones alone. */
