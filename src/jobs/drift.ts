@@ -1,6 +1,7 @@
 import { type EntityManager } from '@mikro-orm/postgresql';
 import { type TenantDb } from '../db/database.js';
 import { type AccountStripe } from '../stripe/account-stripe.js';
+import { StripeFailure } from '../stripe/stripe-errors.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type AccountId } from '../stripe/types.js';
 
@@ -93,6 +94,45 @@ export async function* paced<T>(context: Pick<DriftContext, 'spend'>, list: Asyn
     await context.spend();
   }
   if (page.length > 0) yield page;
+}
+
+/** Objects of a kind that Stripe lists by when they were made. */
+interface Listing<Listed, Report> {
+  readonly list: AsyncIterable<Listed>;
+  readonly report: (listed: Listed) => Report;
+  readonly differences: (
+    context: DriftContext,
+    stripeId: string,
+    report: NoInfer<Report>,
+  ) => Promise<readonly Difference[]>;
+  /** Selects the Stripe ids, as `id`, of ours that should be in that list, and of older ones that can still change. */
+  readonly ours: readonly [sql: string, values: unknown[]];
+}
+
+/** Looks at what Stripe lists, and then names those of ours that were not among it. */
+export async function* listedCandidates<Listed, Report extends { readonly id: string }>(
+  context: DriftContext,
+  { list, report, differences, ours: [sql, values] }: Listing<Listed, Report>,
+): AsyncGenerator<Candidate> {
+  const seen = new Set<string>();
+  for await (const page of paced(context, list)) {
+    for (const listed of page.map(report)) {
+      seen.add(listed.id);
+      yield { stripeId: listed.id, differs: (await differences(context, listed.id, listed)).length > 0 };
+    }
+  }
+  const ours = await context.db.transaction((em) => em.execute<{ id: string }[]>(sql, values));
+  for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+}
+
+/** What Stripe answers; null where it knows no such object. */
+export async function orNull<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
+    throw error;
+  }
 }
 
 /** What is needed to apply something that is read from Stripe, with nothing written in between. */

@@ -4,11 +4,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
-  paced,
+  listedCandidates,
+  orNull,
   repairFetched,
 } from '../../jobs/drift.js';
 import { type DisputeReport, disputeReport } from '../../stripe/disputes.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type DisputeId, type PaymentIntentId } from '../../stripe/types.js';
 import { Dispute } from './dispute.entity.js';
 import { disputeVersion, recordDispute } from './dispute-record.js';
@@ -17,23 +17,18 @@ import { disputeVersion, recordDispute } from './dispute-record.js';
 export const disputeDrift: DriftCheck = {
   object: 'dispute',
 
-  async *candidates(context) {
-    const { db, accountId, since, stripe } = context;
-    const seen = new Set<string>();
-    for await (const page of paced(context, stripe.listDisputes(since))) {
-      for (const report of page.map(disputeReport)) {
-        seen.add(report.id);
-        yield { stripeId: report.id, differs: (await differences(context, report.id, report)).length > 0 };
-      }
-    }
-    const ours = await db.transaction((em) =>
-      em.execute<{ id: string }[]>(
+  candidates(context) {
+    const { accountId, since, stripe } = context;
+    return listedCandidates(context, {
+      list: stripe.listDisputes(since),
+      report: disputeReport,
+      differences,
+      ours: [
         `select stripe_dispute_id as id from disputes where stripe_account_id = ?
            and (stripe_created_at >= ? or status not in ('WARNING_CLOSED', 'WON', 'LOST', 'PREVENTED'))`,
         [accountId, since],
-      ),
-    );
-    for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+      ],
+    });
   },
 
   async compare(context, stripeId) {
@@ -82,12 +77,8 @@ function stripesFacts(report: DisputeReport): Facts {
 }
 
 async function retrieve({ stripe }: DriftContext, id: string): Promise<DisputeReport | null> {
-  try {
-    return disputeReport(await stripe.retrieveDispute(id as DisputeId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrieveDispute(id as DisputeId));
+  return found && disputeReport(found);
 }
 
 async function versionOf(em: EntityManager, { accountId }: DriftContext, id: string): Promise<string | null> {

@@ -1,6 +1,12 @@
-import { type DriftCheck, type DriftContext, differencesOf, type Facts, repairFetched } from '../../jobs/drift.js';
+import {
+  type DriftCheck,
+  type DriftContext,
+  differencesOf,
+  type Facts,
+  orNull,
+  repairFetched,
+} from '../../jobs/drift.js';
 import { paymentMethodReport, type PaymentMethodReport } from '../../stripe/reports.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type PaymentMethodId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
 import { recordMethod } from './payment-method-record.js';
@@ -15,7 +21,9 @@ export const paymentMethodDrift: DriftCheck = {
     const customers = await db.transaction((em) => em.find(StripeCustomer, { stripeAccountId: accountId }));
     for (const { stripeCustomerId, customerId } of customers) {
       await context.spend();
-      const reports = (await listed(() => stripe.listPaymentMethods(stripeCustomerId))).map(paymentMethodReport);
+      // None where the customer was deleted at Stripe, and its methods with it.
+      const methods = (await orNull(stripe.listPaymentMethods(stripeCustomerId))) ?? [];
+      const reports = methods.map(paymentMethodReport);
       const ours = await db.transaction((em) => em.find(PaymentMethod, { customerId, stripeAccountId: accountId }));
       const byId = new Map(ours.map((method) => [method.stripePaymentMethodId as string, method]));
       for (const report of reports) {
@@ -63,23 +71,9 @@ export const paymentMethodDrift: DriftCheck = {
     }),
 };
 
-async function listed<T>(list: () => Promise<T[]>): Promise<T[]> {
-  try {
-    return await list();
-  } catch (error) {
-    // The customer was deleted at Stripe, and its methods with it.
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return [];
-    throw error;
-  }
-}
-
 async function retrieve({ stripe }: DriftContext, id: string): Promise<PaymentMethodReport | null> {
-  try {
-    return paymentMethodReport(await stripe.retrievePaymentMethod(id as PaymentMethodId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrievePaymentMethod(id as PaymentMethodId));
+  return found && paymentMethodReport(found);
 }
 
 function factsOf({ isDetached, ...method }: PaymentMethod): Facts {

@@ -4,11 +4,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
-  paced,
+  listedCandidates,
+  orNull,
   repairFetched,
 } from '../../jobs/drift.js';
 import { invoiceReport, type InvoiceReport } from '../../stripe/billing-reports.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type InvoiceId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
 import { Invoice } from '../invoices/invoice.entity.js';
@@ -21,23 +21,18 @@ import { followCycle, linkToInvoice } from './payment-record.js';
 export const invoiceDrift: DriftCheck = {
   object: 'invoice',
 
-  async *candidates(context) {
-    const { db, accountId, since, stripe } = context;
-    const seen = new Set<string>();
-    for await (const page of paced(context, stripe.listInvoices({ since }))) {
-      for (const report of page.map(invoiceReport)) {
-        seen.add(report.id);
-        yield { stripeId: report.id, differs: (await differences(context, report.id, report)).length > 0 };
-      }
-    }
-    const ours = await db.transaction((em) =>
-      em.execute<{ id: string }[]>(
+  candidates(context) {
+    const { accountId, since, stripe } = context;
+    return listedCandidates(context, {
+      list: stripe.listInvoices({ since }),
+      report: invoiceReport,
+      differences,
+      ours: [
         `select c.stripe_invoice_id as id from stripe_invoices c join invoices i on i.tenant_id = c.tenant_id and i.id = c.invoice_id
          where c.stripe_account_id = ? and (i.created_at >= ? or i.status in ('DRAFT', 'OPEN'))`,
         [accountId, since],
-      ),
-    );
-    for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+      ],
+    });
   },
 
   async compare(context, stripeId) {
@@ -103,11 +98,6 @@ function stripesFacts(report: InvoiceReport): Facts {
   return factsOf(cycle, invoice);
 }
 
-async function load({ stripe }: DriftContext, id: string): Promise<LoadedInvoice | null> {
-  try {
-    return await loadInvoice(stripe, id as InvoiceId);
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+function load({ stripe }: DriftContext, id: string): Promise<LoadedInvoice | null> {
+  return orNull(loadInvoice(stripe, id as InvoiceId));
 }

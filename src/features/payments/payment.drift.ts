@@ -3,11 +3,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
+  orNull,
   paced,
   repairFetched,
 } from '../../jobs/drift.js';
 import { intentReport, type IntentReport } from '../../stripe/reports.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type PaymentIntentId } from '../../stripe/types.js';
 import { Payment } from './payment.entity.js';
 import { paymentVersion, recordIntent, stampOf } from './payment-record.js';
@@ -56,12 +56,8 @@ export const paymentDrift: DriftCheck = {
 };
 
 async function retrieve({ stripe }: DriftContext, id: string): Promise<IntentReport | null> {
-  try {
-    return intentReport(await stripe.retrievePaymentIntent(id as PaymentIntentId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrievePaymentIntent(id as PaymentIntentId));
+  return found && intentReport(found);
 }
 
 function factsOf(payment: Payment): Facts {

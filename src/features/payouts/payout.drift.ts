@@ -3,11 +3,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
-  paced,
+  listedCandidates,
+  orNull,
   repairFetched,
 } from '../../jobs/drift.js';
 import { payoutReport, type PayoutReport } from '../../stripe/bookings.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type PayoutId } from '../../stripe/types.js';
 import { payoutVersion, recordPayout } from './payout-record.js';
 
@@ -15,23 +15,18 @@ import { payoutVersion, recordPayout } from './payout-record.js';
 export const payoutDrift: DriftCheck = {
   object: 'payout',
 
-  async *candidates(context) {
-    const { db, accountId, since, stripe } = context;
-    const seen = new Set<string>();
-    for await (const page of paced(context, stripe.listPayouts(since))) {
-      for (const report of page.map(payoutReport)) {
-        seen.add(report.id);
-        yield { stripeId: report.id, differs: (await differences(context, report.id, report)).length > 0 };
-      }
-    }
-    const ours = await db.transaction((em) =>
-      em.execute<{ id: string }[]>(
+  candidates(context) {
+    const { accountId, since, stripe } = context;
+    return listedCandidates(context, {
+      list: stripe.listPayouts(since),
+      report: payoutReport,
+      differences,
+      ours: [
         `select stripe_payout_id as id from payouts where stripe_account_id = ?
            and (stripe_created_at >= ? or status in ('PENDING', 'IN_TRANSIT'))`,
         [accountId, since],
-      ),
-    );
-    for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+      ],
+    });
   },
 
   async compare(context, stripeId) {
@@ -90,10 +85,6 @@ function stripesFacts(report: PayoutReport): Facts {
 }
 
 async function retrieve({ stripe }: DriftContext, id: string): Promise<PayoutReport | null> {
-  try {
-    return payoutReport(await stripe.retrievePayout(id as PayoutId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrievePayout(id as PayoutId));
+  return found && payoutReport(found);
 }

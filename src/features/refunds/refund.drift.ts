@@ -4,11 +4,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
-  paced,
+  listedCandidates,
+  orNull,
   repairFetched,
 } from '../../jobs/drift.js';
 import { type RefundReport, refundReport } from '../../stripe/refunds.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type PaymentIntentId, type RefundId } from '../../stripe/types.js';
 import { recordRefund, refundVersion } from './refund-record.js';
 import { refundStatusOf } from './refund-state.js';
@@ -17,23 +17,18 @@ import { refundStatusOf } from './refund-state.js';
 export const refundDrift: DriftCheck = {
   object: 'refund',
 
-  async *candidates(context) {
-    const { db, accountId, since, stripe } = context;
-    const seen = new Set<string>();
-    for await (const page of paced(context, stripe.listRecentRefunds(since))) {
-      for (const report of page.map(refundReport)) {
-        seen.add(report.id);
-        yield { stripeId: report.id, differs: (await differences(context, report.id, report)).length > 0 };
-      }
-    }
-    const ours = await db.transaction((em) =>
-      em.execute<{ id: string }[]>(
+  candidates(context) {
+    const { accountId, since, stripe } = context;
+    return listedCandidates(context, {
+      list: stripe.listRecentRefunds(since),
+      report: refundReport,
+      differences,
+      ours: [
         `select stripe_refund_id as id from refunds where stripe_account_id = ? and stripe_refund_id is not null
            and (created_at >= ? or status in ('PENDING', 'REQUIRES_ACTION'))`,
         [accountId, since],
-      ),
-    );
-    for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+      ],
+    });
   },
 
   async compare(context, stripeId) {
@@ -84,12 +79,8 @@ function stripesFacts({ status, amount, currency, balance }: RefundReport): Fact
 }
 
 async function retrieve({ stripe }: DriftContext, id: string): Promise<RefundReport | null> {
-  try {
-    return refundReport(await stripe.retrieveRefund(id as RefundId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrieveRefund(id as RefundId));
+  return found && refundReport(found);
 }
 
 async function versionOf(em: EntityManager, { accountId }: DriftContext, id: string): Promise<string | null> {

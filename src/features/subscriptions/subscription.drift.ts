@@ -3,11 +3,11 @@ import {
   type DriftContext,
   differencesOf,
   type Facts,
-  paced,
+  listedCandidates,
+  orNull,
   repairFetched,
 } from '../../jobs/drift.js';
 import { type SubscriptionReport, subscriptionReport } from '../../stripe/billing-reports.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type SubscriptionId } from '../../stripe/types.js';
 import { StripeCustomer } from '../customers/customer.entity.js';
 import { recordSubscription, stampOf, subscriptionVersion } from './subscription-record.js';
@@ -17,22 +17,17 @@ import { StripeSubscription } from './subscription.entity.js';
 export const subscriptionDrift: DriftCheck = {
   object: 'subscription',
 
-  async *candidates(context) {
-    const { db, accountId, since, stripe } = context;
-    const seen = new Set<string>();
-    for await (const page of paced(context, stripe.listSubscriptions(since))) {
-      for (const report of page.map(subscriptionReport)) {
-        seen.add(report.id);
-        yield { stripeId: report.id, differs: (await differences(context, report.id, report)).length > 0 };
-      }
-    }
-    const ours = await db.transaction((em) =>
-      em.execute<{ id: string }[]>(
+  candidates(context) {
+    const { accountId, since, stripe } = context;
+    return listedCandidates(context, {
+      list: stripe.listSubscriptions(since),
+      report: subscriptionReport,
+      differences,
+      ours: [
         `select stripe_subscription_id as id from stripe_subscriptions where stripe_account_id = ? and ended_at is null`,
         [accountId],
-      ),
-    );
-    for (const { id } of ours) if (!seen.has(id)) yield { stripeId: id, differs: true };
+      ],
+    });
   },
 
   async compare(context, stripeId) {
@@ -64,12 +59,8 @@ async function differences({ db, accountId }: DriftContext, id: string, report: 
 }
 
 async function retrieve({ stripe }: DriftContext, id: string): Promise<SubscriptionReport | null> {
-  try {
-    return subscriptionReport(await stripe.retrieveSubscription(id as SubscriptionId));
-  } catch (error) {
-    if (error instanceof StripeFailure && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
+  const found = await orNull(stripe.retrieveSubscription(id as SubscriptionId));
+  return found && subscriptionReport(found);
 }
 
 function factsOf(subscription: StripeSubscription): Facts {
