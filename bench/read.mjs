@@ -1,11 +1,11 @@
 // npm run bench:read [-- --quick]: questions to a GraphQL server over PostgreSQL with row-level security. Ours beside its peers.
 import { parseArgs } from 'node:util';
-import { SignJWT } from 'jose';
 import { Cluster } from './lib/cluster.mjs';
 import { median, medianOf, ratioOf, round, table, whole } from './lib/numbers.mjs';
-import { Load, secrets, startOurs, startPeer, stopAll } from './lib/programs.mjs';
+import { Load, secrets, startOurs, startPeer } from './lib/programs.mjs';
 import { essence, questions, readSeed, sizesFor, tenantId } from './lib/questions.mjs';
 import { machine, record } from './lib/results.mjs';
+import { runBench, tokenOf } from './lib/run.mjs';
 import { cpuOf, cpuOfPostgres, memoryOf } from './lib/usage.mjs';
 
 const { values: options } = parseArgs({
@@ -355,26 +355,4 @@ function verdictOf({ ours, limit, postgraphile }) {
   return parts.join(' ');
 }
 
-function tokenOf(tenant) {
-  const { secret, issuer, audience } = secrets.jwt;
-  return new SignJWT({ role: 'admin', tenant_id: tenant })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject('user-1')
-    .setIssuer(issuer)
-    .setAudience(audience)
-    .setIssuedAt()
-    .setExpirationTime('1d')
-    .sign(new TextEncoder().encode(secret));
-}
-
-let failed = false;
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  failed = true;
-} finally {
-  await stopAll();
-  await cluster.stop();
-}
-process.exit(failed ? 1 : 0);
+await runBench(main, cluster);

@@ -1,10 +1,10 @@
 // npm run bench:reports: a year of recurring revenue over many subscriptions, and the memory that a server needs while it writes out a long ledger.
 import { parseArgs } from 'node:util';
-import { SignJWT } from 'jose';
 import { Cluster } from './lib/cluster.mjs';
 import { median, quantile, round, table, whole } from './lib/numbers.mjs';
-import { secrets, startOurs, stopAll } from './lib/programs.mjs';
+import { startOurs } from './lib/programs.mjs';
 import { machine, record } from './lib/results.mjs';
+import { runBench, tokenOf } from './lib/run.mjs';
 import { memoryOf } from './lib/usage.mjs';
 
 const { values: options } = parseArgs({
@@ -24,7 +24,7 @@ const before = machine();
 const cluster = await Cluster.open();
 
 const tenant = '0b000000-0000-4000-8000-000000000000';
-const token = await tokenOf();
+const token = await tokenOf(tenant);
 // Three years of changes: each subscription begins somewhere in them and changes five times; one in three has ended since.
 const seed = `
 insert into tenants (id, name, time_zone) values ('${tenant}', 'Tenant', 'Europe/Berlin');
@@ -124,26 +124,4 @@ async function download({ url, pid }) {
   return { lines: count - 1, megabytes: bytes / 2 ** 20, seconds, samples, late: memoryOf([pid]).now };
 }
 
-function tokenOf() {
-  const { secret, issuer, audience } = secrets.jwt;
-  return new SignJWT({ role: 'admin', tenant_id: tenant })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject('user-1')
-    .setIssuer(issuer)
-    .setAudience(audience)
-    .setIssuedAt()
-    .setExpirationTime('1d')
-    .sign(new TextEncoder().encode(secret));
-}
-
-let failed = false;
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  failed = true;
-} finally {
-  await stopAll();
-  await cluster.stop();
-}
-process.exit(failed ? 1 : 0);
+await runBench(main, cluster);

@@ -3,9 +3,10 @@ import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from './lib/cluster.mjs';
 import { median, round, table } from './lib/numbers.mjs';
-import { startOurs, stopAll } from './lib/programs.mjs';
+import { startOurs } from './lib/programs.mjs';
 import { readSeed, sizesFor } from './lib/questions.mjs';
 import { machine, record } from './lib/results.mjs';
+import { runBench } from './lib/run.mjs';
 import { cpuOf, memoryOf } from './lib/usage.mjs';
 
 const { values: options } = parseArgs({
@@ -45,14 +46,4 @@ async function main() {
   console.log(`\n${text}\n\n${verdict}`);
 }
 
-let failed = false;
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  failed = true;
-} finally {
-  await stopAll();
-  await cluster.stop();
-}
-process.exit(failed ? 1 : 0);
+await runBench(main, cluster);

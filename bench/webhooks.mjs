@@ -6,8 +6,9 @@ import { Cluster } from './lib/cluster.mjs';
 import { webhookSeed, world } from './lib/events.mjs';
 import { median, medianOf, ratioOf, round, table, whole } from './lib/numbers.mjs';
 import { findPgbench, pgbenchInserts } from './lib/pgbench.mjs';
-import { Load, secrets, startOurs, startPeer, stopAll } from './lib/programs.mjs';
+import { Load, secrets, startOurs, startPeer } from './lib/programs.mjs';
 import { machine, record } from './lib/results.mjs';
+import { runBench } from './lib/run.mjs';
 import { cpuOf, cpuOfPostgres, memoryOf } from './lib/usage.mjs';
 
 const { values: options } = parseArgs({
@@ -325,14 +326,4 @@ async function ours(name, label, template, processes) {
   });
 }
 
-let failed = false;
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  failed = true;
-} finally {
-  await stopAll();
-  await cluster.stop();
-}
-process.exit(failed ? 1 : 0);
+await runBench(main, cluster);

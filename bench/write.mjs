@@ -1,12 +1,12 @@
 // npm run bench:write: what the server adds to asking Stripe for money. createPaymentIntent against the local Stripe, beside the same call without us.
 import { connect, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
-import { SignJWT } from 'jose';
 import { Cluster, built } from './lib/cluster.mjs';
 import { accountId, tenantId, webhookSeed } from './lib/events.mjs';
 import { medianOf, round, table, whole } from './lib/numbers.mjs';
-import { Load, secrets, startOurs, startPeer, stopAll } from './lib/programs.mjs';
+import { Load, secrets, startOurs, startPeer } from './lib/programs.mjs';
 import { machine, record } from './lib/results.mjs';
+import { runBench, tokenOf } from './lib/run.mjs';
 import { cpuOf, cpuOfPostgres } from './lib/usage.mjs';
 
 const { values: options } = parseArgs({
@@ -38,7 +38,7 @@ async function main() {
     `update stripe_config set stripe_account_id = '${account}' where stripe_account_id = '${accountId(0)}';
      update stripe_accounts set stripe_account_id = '${account}' where stripe_account_id = '${accountId(0)}'`,
   );
-  const token = await aToken();
+  const token = await tokenOf(tenantId(0));
 
   const alone = await startPeer('stripe-only', {
     STRIPE_API_BASE: stripe.url,
@@ -174,27 +174,4 @@ async function send(path, body, headers) {
   return response.json();
 }
 
-function aToken() {
-  const { secret: key, issuer, audience } = secrets.jwt;
-  return new SignJWT({ role: 'admin', tenant_id: tenantId(0) })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject('user-1')
-    .setIssuer(issuer)
-    .setAudience(audience)
-    .setIssuedAt()
-    .setExpirationTime('1d')
-    .sign(new TextEncoder().encode(key));
-}
-
-let failed = false;
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  failed = true;
-} finally {
-  await stopAll();
-  await stripe?.stop();
-  await cluster.stop();
-}
-process.exit(failed ? 1 : 0);
+await runBench(main, cluster, () => stripe?.stop());
