@@ -1,29 +1,30 @@
-// Compiles every TypeScript file with swc: dist/ for the server, sandbox/dist/ for the local Stripe. Types are not checked
-// here (`npm run typecheck` does), so that a start costs a fraction of a second.
+// Compiles every TypeScript file with swc: dist/ for the server, sandbox/dist/ for the local Stripe; then bundles the programs into dist/bin. Types
+// are not checked here (`npm run typecheck` does), and what is current is left alone, so that a start costs a fraction of a second.
 import { transformFile } from '@swc/core';
 import { cp, glob, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
+import { compilerOptions } from './compiler-options.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const swc = {
-  configFile: false,
-  swcrc: false,
-  sourceMaps: true,
-  jsc: {
-    target: 'es2023',
-    keepClassNames: true,
-    parser: { syntax: 'typescript', decorators: true },
-    transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
-  },
-  module: { type: 'nodenext' },
-};
+const swc = { ...compilerOptions, configFile: false, swcrc: false, sourceMaps: true };
 
 /** What is read at run time beside the compiled code, and copied as it is. */
 const assets = new Set(['.sql', '.html', '.css', '.js', '.svg', '.txt']);
 
 /** What mail templates are put into. Changed, all of them are made anew. */
 const layout = join(root, 'src/features/mail/templates/layout.mjml');
+
+/** Made of what is compiled here, see bundle.mjs. */
+const bundles = ['dist/bin/', 'dist/test/'];
+
+/** What npm scripts and images start: `dist/bin/<name>.js`. */
+const programs = Object.fromEntries(
+  ['src/main', 'dev/start', 'dev/demo', 'dev/migrate', 'dev/reconcile', 'dev/erase']
+    .concat(['dev/events-replay', 'dev/events-verify', 'dev/ledger-verify'])
+    .map((file) => [basename(file), join(root, 'dist', `${file}.js`)]),
+);
 
 /** Compiles what is newer than its output, and removes output whose source is gone: it must not be loaded any more. */
 async function build(sources, outDir, base) {
@@ -45,6 +46,7 @@ async function build(sources, outDir, base) {
   }
   for await (const file of glob(`${outDir}/**/*.*`, { cwd: root })) {
     const output = join(root, file);
+    if (bundles.some((folder) => file.startsWith(folder))) continue;
     if (!outputs.has(output.replace(/\.map$/, ''))) await rm(output);
   }
 }
@@ -82,4 +84,5 @@ async function copy(source, target) {
 }
 
 await build(['src/**/*', 'dev/**/*', 'mikro-orm.config.ts'], 'dist', '');
+await bundle(programs, join(root, 'dist/bin'));
 await build(['sandbox/src/**/*'], 'sandbox/dist', 'sandbox/src');

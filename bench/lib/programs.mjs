@@ -74,7 +74,7 @@ export async function startOurs({ name = 'ours', databaseUrl, env = {}, nodeArgs
   const port = await freePort();
   return startServer({
     name,
-    file: join(serverRoot, 'dist/src/main.js'),
+    file: join(serverRoot, 'dist/bin/main.js'),
     port,
     probe: '/readyz',
     nodeArgs: [...flags, ...nodeArgs],

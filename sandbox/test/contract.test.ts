@@ -16,8 +16,6 @@ else if (realAccount === undefined)
 
 /** Stripe takes seconds for what happens in the background. */
 const patienceMs = key === undefined ? 5_000 : 60_000;
-// ES modules have no global `jest`.
-(import.meta as unknown as { jest: typeof jest }).jest.setTimeout(patienceMs * 3);
 
 let local: TestStripe | null = null;
 let stripe: Stripe;

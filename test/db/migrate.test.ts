@@ -174,7 +174,7 @@ describe('npm run migrate', () => {
     args: string[],
     env: Record<string, string>,
   ): Promise<{ code: number | null; output: string }> {
-    const entry = fileURLToPath(new URL('../../dist/dev/migrate.js', import.meta.url));
+    const entry = fileURLToPath(new URL('../../dist/bin/migrate.js', import.meta.url));
     const child = spawn(process.execPath, [entry, ...args], { env: { PATH: process.env.PATH, ...env } });
     let output = '';
     for (const stream of [child.stdout, child.stderr])

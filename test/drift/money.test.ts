@@ -65,7 +65,7 @@ async function anOpenInvoice(): Promise<string> {
 async function reconcile(...args: string[]): Promise<{ code: number; out: string }> {
   const child = spawn(
     process.execPath,
-    [join(root, 'dist/dev/reconcile.js'), '--tenant', tenant.id, '--settle', '0', ...args],
+    [join(root, 'dist/bin/reconcile.js'), '--tenant', tenant.id, '--settle', '0', ...args],
     {
       env: { PATH: process.env.PATH, ...app.env },
       stdio: ['ignore', 'pipe', 'inherit'],

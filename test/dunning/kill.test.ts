@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { type BillingTenant, day, type Facts } from '../subscriptions/support.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import {
@@ -14,6 +13,7 @@ import {
   type Stage,
   stepsOf,
 } from './stage.js';
+import { programEnvironment, testProgram } from '../support/program.js';
 
 // Real workers are killed with SIGKILL between any two steps of a retry, and of the end. Whatever they left behind, others bring it to its
 // end: one try at Stripe, one mail, one cancellation.
@@ -58,9 +58,9 @@ function die({ openedAt }: FailedInvoice, failpoint: string): Promise<NodeJS.Sig
   const { secretKey, publishableKey, url: apiBase } = app.sandbox;
   const now = new Date(+openedAt + 2 * day * 1_000 + 1_000);
   const settings = { url: app.db.url, secretKey, publishableKey, apiBase, publicUrl: app.url, now };
-  const script = fileURLToPath(new URL('./dunning-process.mjs', import.meta.url));
+  const script = testProgram(new URL('./dunning-process.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
-    env: { PATH: process.env.PATH, FAILPOINT: failpoint },
+    env: { ...programEnvironment, FAILPOINT: failpoint },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return new Promise((done) => child.once('close', (_code, signal) => done(signal)));

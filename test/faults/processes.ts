@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { deliver } from '../webhooks/stage.js';
 import { random } from './dose.js';
+import { testProgram } from '../support/program.js';
 
 /** A receiver, a worker or both, as an operating system process that can be killed. */
 export interface Victim {
@@ -23,7 +23,7 @@ export class Victims {
   ) {}
 
   async start(env: Record<string, string> = {}): Promise<Victim> {
-    const script = fileURLToPath(new URL(this.script, import.meta.url));
+    const script = testProgram(new URL(this.script, import.meta.url));
     const child = spawn(process.execPath, [script], {
       env: { ...process.env, DATABASE_URL: this.databaseUrl, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],

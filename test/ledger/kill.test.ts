@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { brokenBooks } from '../faults/books.js';
 import { atRest } from '../support/sandbox.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { partsOn, type Parts } from '../webhooks/parts.js';
+import { programEnvironment, testProgram } from '../support/program.js';
 
 // A real process is killed with SIGKILL between any two steps of bringing books up to date. Whatever it left behind, the next one posts what is
 // missing, and nothing twice. Nobody else keeps books here.
@@ -26,9 +26,9 @@ type Tenant = Awaited<ReturnType<TestApp['aConnectedTenant']>>;
 async function keepBooks({ id: tenantId, accountId }: Tenant, failpoint?: string): Promise<NodeJS.Signals | null> {
   const { secretKey, publishableKey, url: apiBase } = app.sandbox;
   const settings = { url: app.db.url, secretKey, publishableKey, apiBase, tenantId, accountId };
-  const script = fileURLToPath(new URL('./support/import.mjs', import.meta.url));
+  const script = testProgram(new URL('./support/import.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
-    env: { PATH: process.env.PATH, ...(failpoint && { FAILPOINT: failpoint }) },
+    env: { ...programEnvironment, ...(failpoint && { FAILPOINT: failpoint }) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const [, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];

@@ -32,7 +32,7 @@ function verify(...args: string[]): Promise<{ code: number; out: string; err: st
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['dist/dev/ledger-verify.js', ...args],
+      ['dist/bin/ledger-verify.js', ...args],
       { env: { ...process.env, ...app.env } },
       (_error, out, err) => resolve({ code: child.exitCode ?? -1, out, err }),
     );

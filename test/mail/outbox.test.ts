@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { root } from '../../dev/local-directory.js';
 import { Database } from '../../src/db/database.js';
 import { enqueueAdminMail, enqueueMail } from '../../src/features/mail/outbox.js';
 import { type ReceiptData } from '../../src/features/mail/templates/receipt.js';
@@ -9,6 +7,7 @@ import { eraseCustomer } from '../../src/features/webhook-events/erasure.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { aCustomer, aTenant, insertRow, type Row } from '../support/factories.js';
 import { openPostOffice, platformAddress, type PostOffice } from './post-office.js';
+import { testProgram } from '../support/program.js';
 
 let office: PostOffice;
 let tenantId: Uuid;
@@ -296,10 +295,14 @@ test.each(['mail.after-claim', 'mail.after-send'])(
   'killed at %s, a mail is sent by somebody else, and never as another mail',
   async (failpoint) => {
     await enqueue({ to: 'kill@example.com' });
-    const child = spawn(process.execPath, ['--no-warnings', join(root, 'test/mail/postman-process.mjs')], {
-      env: { PATH: process.env.PATH, DATABASE_URL: office.db.url, SMTP_URL: office.smtp.url, FAILPOINT: failpoint },
-      stdio: 'inherit',
-    });
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', testProgram(new URL('postman-process.mjs', import.meta.url))],
+      {
+        env: { PATH: process.env.PATH, DATABASE_URL: office.db.url, SMTP_URL: office.smtp.url, FAILPOINT: failpoint },
+        stdio: 'inherit',
+      },
+    );
     const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
     expect(signal).toBe('SIGKILL');
     await office.sendAll();

@@ -2,7 +2,6 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { getConstructionPlans } from 'pg-boss';
 import { Database } from '../../src/db/database.js';
 import { createOrm } from '../../src/db/orm.js';
@@ -14,6 +13,7 @@ import { startApp, type TestApp } from '../support/harness.js';
 import { aToken } from '../support/tokens.js';
 import { until } from '../support/until.js';
 import { silent } from '../webhooks/stage.js';
+import { testProgram } from '../support/program.js';
 
 let app: TestApp;
 let database: Database;
@@ -47,7 +47,7 @@ function start(...jobs: (Partial<ScheduledJob> & Pick<ScheduledJob, 'name' | 'ru
 
 /** A process that has one job, which never ends unless it is told. */
 function aProcess(job: string): ChildProcessByStdio<null, Readable, null> {
-  const script = fileURLToPath(new URL('schedule-process.mjs', import.meta.url));
+  const script = testProgram(new URL('schedule-process.mjs', import.meta.url));
   const env = { ...process.env, DATABASE_URL: app.db.url, JOB: job };
   return spawn(process.execPath, [script], { env, stdio: ['ignore', 'pipe', 'inherit'] });
 }

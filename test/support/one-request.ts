@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { programEnvironment, testProgram } from './program.js';
 
 /** How a process ended that was to carry out one request. */
 export interface Ended {
@@ -18,8 +18,8 @@ export interface OneRequestProcesses {
 /** @param script reads `{ failpoint, ...settings }` as JSON from its input, and writes its answer as JSON; nothing to read: it ends */
 export function oneRequestProcesses(script: URL): OneRequestProcesses {
   const start = () => {
-    const child = spawn(process.execPath, [fileURLToPath(script)], {
-      env: { PATH: process.env.PATH },
+    const child = spawn(process.execPath, [testProgram(script)], {
+      env: programEnvironment,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     // One that dies before it was asked says so by how it ends.

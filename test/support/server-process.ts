@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../../dev/local-directory.js';
 import { aPort } from './port.js';
+import { programEnvironment } from './program.js';
 import { until } from './until.js';
 
 /** The built server as an operating system process, for tests that kill it. */
@@ -19,7 +20,7 @@ export interface ServerProcess {
 }
 
 /**
- * Starts `dist/src/main.js` and waits until it is ready.
+ * Starts `dist/bin/main.js` and waits until it is ready.
  * @param env all of its settings, as `TestApp.env` has them; `PORT` is chosen anew unless `keepPort`
  * @throws Error with its log when it ends before it is ready
  */
@@ -29,8 +30,8 @@ export async function startServerProcess(
 ): Promise<ServerProcess> {
   const port = keepPort ? Number(env.PORT) : await aPort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist/src/main.js')], {
-    env: { PATH: process.env.PATH, ...env, PORT: String(port) },
+  const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist/bin/main.js')], {
+    env: { ...programEnvironment, ...env, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: string[] = [];

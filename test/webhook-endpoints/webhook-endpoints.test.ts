@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { entities } from '../../mikro-orm.config.js';
 import { Database } from '../../src/db/database.js';
 import { createOrm } from '../../src/db/orm.js';
@@ -17,6 +16,7 @@ import { atRest } from '../support/sandbox.js';
 import { until } from '../support/until.js';
 import { silent } from '../webhooks/stage.js';
 import { isSigned, type Receiver, startReceiver } from './receiver.js';
+import { testProgram } from '../support/program.js';
 
 const linkKey = 'a key of the installation, for these tests';
 let app: TestApp;
@@ -431,7 +431,7 @@ test('a tenant all of whose endpoints are slow keeps no other tenant waiting', a
 test('a process that dies after an endpoint has answered tells it again, under the same id', async () => {
   const endpoint = await anEndpoint();
   const id = await ping(endpoint);
-  const script = fileURLToPath(new URL('send.mjs', import.meta.url));
+  const script = testProgram(new URL('send.mjs', import.meta.url));
   const env = { ...process.env, DATABASE_URL: app.db.url, LINK_KEY: linkKey, FAILPOINT: 'webhook-endpoint.after-send' };
   const signal = await new Promise((resolve) =>
     execFile(process.execPath, [script], { env }, (error) => resolve(error?.signal)),

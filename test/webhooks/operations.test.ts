@@ -44,7 +44,7 @@ const stored = async (eventId: string) =>
 
 /** Runs a command as a person would, on this app's database. */
 async function command(name: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [join(root, `dist/dev/${name}.js`), ...args], {
+  const child = spawn(process.execPath, [join(root, `dist/bin/${name}.js`), ...args], {
     env: { PATH: process.env.PATH, ...app.env, VERIFY_ADMIN_URL: app.db.adminUrl },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
