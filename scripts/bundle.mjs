@@ -8,15 +8,14 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 
-/** Files that are read at run time are named relative to the module that reads them; it says where it was before it was bundled. */
+/** Files that are read at run time are named relative to the module that reads them: it says where it was before it was bundled. */
 const ownAddress = (outdir) => ({
   name: 'own-address',
   setup({ onLoad }) {
     onLoad({ filter: /\.js$/ }, async ({ path }) => {
       if (!path.startsWith(dist + sep)) return null;
-      const code = await readFile(path, 'utf8');
-      if (!code.includes('import.meta.url')) return null;
       const address = JSON.stringify(relative(outdir, path).split(sep).join('/'));
+      const code = await readFile(path, 'utf8');
       return {
         contents: code.replaceAll('import.meta.url', `new URL(${address}, import.meta.url).href`),
         loader: 'js',
@@ -24,6 +23,13 @@ const ownAddress = (outdir) => ({
     });
   },
 });
+
+/** What begins a program: has what it is made of compiled once, and kept beside it. Where that cannot be written, it is compiled at each start. */
+const beginning = (name) => `import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
+enableCompileCache(fileURLToPath(new URL('compiled', import.meta.url)));
+await import('./${name}.program.js');
+`;
 
 /**
  * Bundles programs, unless nothing that they are made of has changed since.
@@ -39,11 +45,13 @@ export async function bundle(entryPoints, outdir) {
     outdir,
     bundle: true,
     splitting: true,
+    entryNames: '[name].program',
     chunkNames: '[name]-[hash]',
     platform: 'node',
     format: 'esm',
     target: 'node22',
     sourcemap: true,
+    sourcesContent: false,
     // Names of classes are names in the schema, and of entities.
     keepNames: true,
     // What is CommonJS still calls `require`.
@@ -66,6 +74,7 @@ export async function bundle(entryPoints, outdir) {
     plugins: [ownAddress(outdir)],
     logLevel: 'warning',
   });
+  for (const name of Object.keys(entryPoints)) await writeFile(join(outdir, `${name}.js`), beginning(name));
   await writeFile(made, '');
 }
 

@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isAddress } from './shared/address.js';
 
 /** Settings that the process cannot run with. One line per culprit; values are not shown, they may be secrets. */

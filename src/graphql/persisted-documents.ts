@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type GraphQLSchema, parse, validate } from 'graphql';
-import { z } from 'zod';
+import * as z from 'zod';
 import { badInput } from '../shared/errors.js';
 
 /** What Apollo's `generate-persisted-query-manifest` writes. */

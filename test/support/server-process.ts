@@ -30,7 +30,7 @@ export async function startServerProcess(
 ): Promise<ServerProcess> {
   const port = keepPort ? Number(env.PORT) : await aPort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, ['--enable-source-maps', join(root, 'dist/bin/main.js')], {
+  const child = spawn(process.execPath, [join(root, 'dist/bin/main.js')], {
     env: { ...programEnvironment, ...env, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
