@@ -52,6 +52,7 @@ const generic = declined('generic_decline');
 const insufficient = declined('insufficient_funds', 'Your card has insufficient funds.');
 const lost = declined('lost_card', 'Your card was declined.', 'card_declined', 'do_not_try_again');
 const stolen = declined('stolen_card', 'Your card was declined.', 'card_declined', 'do_not_try_again');
+const fraudulent = declined('fraudulent', 'Your card was declined.', 'card_declined', 'do_not_try_again');
 const expired: Decline = {
   code: 'expired_card',
   decline_code: 'expired_card',
@@ -70,6 +71,47 @@ const processing: Decline = {
   message: 'An error occurred while processing your card. Try again in a little bit.',
   advice_code: 'try_again_later',
 };
+
+/** What a bank may come to say of a card that it let through before. {@link https://docs.stripe.com/declines/codes} */
+export const declineCodes = [
+  'card_velocity_exceeded',
+  'do_not_honor',
+  'expired_card',
+  'fraudulent',
+  'generic_decline',
+  'incorrect_cvc',
+  'insufficient_funds',
+  'lost_card',
+  'pickup_card',
+  'processing_error',
+  'restricted_card',
+  'revocation_of_all_authorizations',
+  'stolen_card',
+  'transaction_not_allowed',
+] as const;
+
+const ownDeclines: Partial<Record<(typeof declineCodes)[number], Decline>> = {
+  expired_card: expired,
+  fraudulent,
+  generic_decline: generic,
+  incorrect_cvc: badCvc,
+  insufficient_funds: insufficient,
+  lost_card: lost,
+  pickup_card: declined('pickup_card', 'Your card was declined.', 'card_declined', 'do_not_try_again'),
+  processing_error: processing,
+  revocation_of_all_authorizations: declined(
+    'revocation_of_all_authorizations',
+    'Your card was declined.',
+    'card_declined',
+    'do_not_try_again',
+  ),
+  stolen_card: stolen,
+};
+
+/** The decline with this code. */
+export function declineOf(code: (typeof declineCodes)[number]): Decline {
+  return ownDeclines[code] ?? declined(code);
+}
 
 const card = (last4: string, more: Partial<TestMethod> = {}): TestMethod => ({
   type: 'card',
@@ -105,7 +147,7 @@ const methods: Record<string, TestMethod> = {
   pm_card_chargeDeclinedStolenCard: card('9979', { decline: stolen, number: '4000000000009979' }),
   pm_card_visa_chargeDeclinedStolenCard: card('9979', { decline: stolen }),
   pm_card_chargeDeclinedFraudulent: card('0019', {
-    decline: declined('fraudulent', 'Your card was declined.', 'card_declined', 'do_not_try_again'),
+    decline: fraudulent,
     number: '4100000000000019',
   }),
   pm_card_chargeDeclinedExpiredCard: card('0069', { decline: expired, number: '4000000000000069' }),

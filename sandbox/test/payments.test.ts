@@ -210,6 +210,28 @@ describe('declines', () => {
     const method = await stripe.paymentMethods.attach('pm_card_chargeCustomerFail', { customer: customer.id }, account);
     expect((await failure(pay(method.id, { customer: customer.id }))).code).toBe('card_declined');
   });
+
+  test('a saved card that its owner reports lost is declined from then on, until it is found', async () => {
+    const customer = await stripe.customers.create({}, account);
+    const { id } = await stripe.paymentMethods.attach('pm_card_visa', { customer: customer.id }, account);
+    const charge = () => pay(id, { customer: customer.id, off_session: true, confirm: true });
+    const declines = (code: string) =>
+      local.control(`/accounts/${account.stripeAccount}/payment_methods/${id}/decline`, { code });
+    expect((await charge()).status).toBe('succeeded');
+    for (const [reason, code, advice] of [
+      ['lost_card', 'card_declined', 'do_not_try_again'],
+      ['expired_card', 'expired_card', 'confirm_card_data'],
+      ['do_not_honor', 'card_declined', 'try_again_later'],
+    ]) {
+      await declines(reason!);
+      const { raw, ...error } = await failure(charge());
+      expect(error).toMatchObject({ statusCode: 402, code, decline_code: reason });
+      expect(raw).toMatchObject({ advice_code: advice });
+    }
+    await declines('');
+    expect((await charge()).status).toBe('succeeded');
+    await expect(declines('bad_weather')).rejects.toThrow('code');
+  });
 });
 
 describe('3-D Secure', () => {

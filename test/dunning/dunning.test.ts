@@ -24,6 +24,9 @@ let stage: Stage;
 let tenant: BillingTenant;
 let failed: FailedInvoice[];
 let taken = 0;
+/** Of which banks say that the card is never to be charged again. */
+const hard = ['lost_card', 'stolen_card', 'expired_card'];
+let declined: Record<string, FailedInvoice>;
 
 beforeAll(async () => {
   app = await startApp({ env: { SMTP_URL: 'smtp://127.0.0.1:9', MAIL_FROM: 'billing@platform.example' } });
@@ -32,7 +35,13 @@ beforeAll(async () => {
   await update({ end: 'CANCEL' });
   const soft = Array.from({ length: 8 }, () => declining);
   await app.sandbox.control('/deliveries/faults', { duplicate: 0.3, reorder_ms: 50, seed: 1 });
-  failed = await failedRenewals(tenant, ['pm_card_authenticationRequired', ...soft]);
+  const codes = [...hard, 'insufficient_funds'];
+  const all = await failedRenewals(tenant, [
+    ...['pm_card_authenticationRequired', ...soft],
+    ...codes.map((code) => ({ declines: code })),
+  ]);
+  failed = all.slice(0, -codes.length);
+  declined = Object.fromEntries(codes.map((code, index) => [code, all[failed.length + index]!]));
   await app.sandbox.control('/deliveries/faults', { duplicate: 0, reorder_ms: 0 });
 });
 afterAll(async () => {
@@ -68,8 +77,9 @@ const timeline = `query ($id: Int!) { invoice(id: $id) { dunning { state nextAt 
 
 test('a renewal that fails gets one case, in whatever order and however often Stripe tells of it', async () => {
   const cases = await tenant.rows('select invoice_id from dunning_cases where tenant_id = $1');
-  expect(new Set(cases.map(({ invoice_id }) => invoice_id as number)).size).toBe(failed.length);
-  expect(cases).toHaveLength(failed.length);
+  const count = failed.length + Object.keys(declined).length;
+  expect(new Set(cases.map(({ invoice_id }) => invoice_id as number)).size).toBe(count);
+  expect(cases).toHaveLength(count);
 });
 
 test('a soft decline is tried again on its days, each try is told once, and then comes the chosen end', async () => {
@@ -131,6 +141,58 @@ test('what no retry mends is not tried again: another method is asked for, and t
   ).toEqual({
     status: 'PAID',
   });
+});
+
+test.each(hard)('a card that is declined for good (%s) is not charged again, only replaced', async (code) => {
+  const invoice = declined[code]!;
+  await alone(invoice);
+  for (const days of [0, 1, 3]) await stage.onDay(invoice, days);
+  expect((await stepsOf(tenant, invoice)).slice(0, 4)).toEqual([
+    '0 NOTICE DONE',
+    ...['1 RETRY METHOD_NEEDED', '2 RETRY METHOD_NEEDED', '3 RETRY PLANNED'],
+  ]);
+  expect(await attemptsOf(tenant, invoice)).toHaveLength(1);
+  expect(await caseOf(tenant, invoice)).toMatchObject({ decline_code: code, blocked_method: invoice.method });
+  expect((await mailsOf(tenant, invoice)).map(({ data }) => data.ask as string)).toEqual(Array(3).fill('METHOD'));
+});
+
+test('an empty account is tried again until there is money on it, or until the card turns out to be lost', async () => {
+  const invoice = declined.insufficient_funds!;
+  await alone(invoice);
+  for (const days of [0, 1]) await stage.onDay(invoice, days);
+  expect(await attemptsOf(tenant, invoice)).toHaveLength(2);
+  await tenant.declines(invoice.method, 'lost_card');
+  for (const days of [3, 5]) await stage.onDay(invoice, days);
+  expect((await stepsOf(tenant, invoice)).slice(1, 4)).toEqual([
+    ...['1 RETRY DECLINED', '2 RETRY DECLINED', '3 RETRY METHOD_NEEDED'],
+  ]);
+  expect(await attemptsOf(tenant, invoice)).toHaveLength(3);
+  expect((await mailsOf(tenant, invoice)).map(({ data }) => data.ask as string | null)).toEqual([
+    ...[null, null, 'METHOD', 'METHOD'],
+  ]);
+  // Another card is there, and empty as well.
+  const method = await giveMethod(tenant, invoice.customer.stripeId, 'pm_card_visa');
+  await tenant.declines(method, 'insufficient_funds');
+  await tenant.stripe('POST', `/subscriptions/${invoice.stripeId}`, { default_payment_method: method });
+  await tenant.settled();
+  await stage.find(invoice, 5.5);
+  await stage.onDay(invoice, 5.5);
+  expect((await stepsOf(tenant, invoice))[4]).toBe('4 RETRY DECLINED');
+  expect(await attemptsOf(tenant, invoice)).toHaveLength(4);
+});
+
+test('what the payer tried by hand with another card does not free the one that is lost', async () => {
+  const invoice = declined.lost_card!;
+  await alone(invoice);
+  // As after a soft decline on the pay page: the last failure that is known is not that of the saved card.
+  await app.db.query(
+    `update payments set failure_code = 'card_declined', failure_decline_code = 'insufficient_funds', updated_at = now() where invoice_id = $1`,
+    [invoice.invoiceId],
+  );
+  await stage.onDay(invoice, 5);
+  expect((await stepsOf(tenant, invoice))[3]).toBe('3 RETRY METHOD_NEEDED');
+  expect(await caseOf(tenant, invoice)).toMatchObject({ decline_code: 'lost_card', blocked_method: invoice.method });
+  expect((await mailsOf(tenant, invoice)).at(-1)!.data.ask).toBe('METHOD');
 });
 
 test('an invoice that is paid in another way is neither tried nor mailed about again', async () => {

@@ -42,6 +42,8 @@ export interface FailedInvoice extends BilledContract {
   readonly stripeInvoiceId: string;
   readonly caseId: string;
   readonly openedAt: Date;
+  /** What was charged, by Stripe's id. */
+  readonly method: string;
 }
 
 const signal = new AbortController().signal;
@@ -99,21 +101,32 @@ export async function aDunningTenant(app: TestApp): Promise<BillingTenant> {
   return aBillingTenant(app);
 }
 
-/** Subscriptions whose first renewals all fail, each with one of these test methods. */
-export async function failedRenewals(tenant: BillingTenant, methods: readonly string[]): Promise<FailedInvoice[]> {
+/**
+ * Subscriptions whose first renewals all fail, each with one of these test methods; or with a good card of which the bank says so by then:
+ * Stripe saves none that is declined already.
+ */
+export async function failedRenewals(
+  tenant: BillingTenant,
+  methods: readonly (string | { readonly declines: string })[],
+): Promise<FailedInvoice[]> {
   const contracts = await Promise.all(
-    methods.map(async (method) => {
+    methods.map(async (wanted) => {
       const contract = await tenant.aSubscription();
-      const id = await giveMethod(tenant, contract.customer.stripeId, method);
-      await tenant.stripe('POST', `/subscriptions/${contract.stripeId}`, { default_payment_method: id });
-      return contract;
+      const test = typeof wanted === 'string' ? wanted : 'pm_card_visa';
+      const method = await giveMethod(tenant, contract.customer.stripeId, test);
+      await tenant.stripe('POST', `/subscriptions/${contract.stripeId}`, { default_payment_method: method });
+      if (typeof wanted !== 'string') await tenant.declines(method, wanted.declines);
+      return { ...contract, method };
     }),
   );
   await tenant.advance(32 * day);
   return Promise.all(contracts.map((contract) => failedInvoice(tenant, contract)));
 }
 
-async function failedInvoice(tenant: BillingTenant, contract: BilledContract): Promise<FailedInvoice> {
+async function failedInvoice(
+  tenant: BillingTenant,
+  contract: BilledContract & Pick<FailedInvoice, 'method'>,
+): Promise<FailedInvoice> {
   const [row] = await tenant.rows(
     `select k.id, k.invoice_id, k.opened_at, k.stripe_invoice_id from dunning_cases k where k.tenant_id = $1 and k.subscription_id = $2`,
     contract.id,

@@ -28,6 +28,8 @@ export interface BillingTenant {
   settled(): Promise<void>;
   /** One GET or POST on the account at Stripe. */
   readonly stripe: <T = Facts>(method: string, path: string, form?: Record<string, string>) => Promise<T>;
+  /** What the bank says from now on when this saved card is charged: `lost_card`; null lets it through again. */
+  readonly declines: (method: string, code: string | null) => Promise<unknown>;
   readonly rows: (sql: string, ...params: unknown[]) => Promise<Facts[]>;
 }
 
@@ -127,6 +129,8 @@ export async function aBillingTenant(app: TestApp, config: Row = {}): Promise<Bi
     },
     settled,
     stripe,
+    declines: (method, code) =>
+      app.sandbox.control(`/accounts/${accountId}/payment_methods/${method}/decline`, { code }),
     rows: (sql, ...params) => app.db.query(sql, [tenantId, ...params]),
   };
   return tenant;

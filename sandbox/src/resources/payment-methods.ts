@@ -7,7 +7,7 @@ import { listPage } from '../list.js';
 import { listParams, mergeMetadata, type Params, p, shapes } from '../params.js';
 import { type Resource } from '../resource.js';
 import { route } from '../router.js';
-import { type TestMethod, testMethod, testMethodByNumber } from '../test-methods.js';
+import { declineCodes, declineOf, type TestMethod, testMethod, testMethodByNumber } from '../test-methods.js';
 
 /** What the sandbox remembers of a method besides the object. */
 export interface MethodState {
@@ -19,6 +19,8 @@ export interface MethodState {
   spent: boolean;
   /** The mandate for debits to come. */
   mandate: string;
+  /** What its bank has come to say of it since it was saved; null or absent while it says what the test method says. */
+  declines?: (typeof declineCodes)[number] | null;
 }
 
 const billing = p.hash({
@@ -69,8 +71,9 @@ type MethodData = Params<typeof methodData>;
 
 /** How this method behaves. */
 export function behaviourOf(ctx: Context, id: string | null): TestMethod {
-  const { test } = id === null ? {} : ctx.secret<MethodState>(id);
-  return testMethod(test ?? 'pm_card_visa')!.method;
+  const { test, declines } = id === null ? {} : ctx.secret<MethodState>(id);
+  const { method } = testMethod(test ?? 'pm_card_visa')!;
+  return declines ? { ...method, decline: declineOf(declines), declinesOnlyCharges: true } : method;
 }
 
 function detailsOf(method: TestMethod, data: MethodData, now: number): Partial<Stripe.PaymentMethod> {
@@ -380,6 +383,26 @@ export const paymentMethods: Resource = {
           updateCard(method, params);
           if (method.card && params.last4) method.card.last4 = params.last4;
         });
+      },
+      'public',
+    ),
+    /** The bank hears something of a card on file: Stripe does not know it before the next charge. */
+    route(
+      'POST',
+      '/_control/accounts/:account/payment_methods/:id/decline',
+      {
+        code: p
+          .enum(...declineCodes)
+          .clearable()
+          .required(),
+      },
+      (ctx, { code }, { account, id }) => {
+        const own = ctx.on(account);
+        const method = own.table('payment_method').require(id, 'payment_method');
+        if (method.type !== 'card')
+          throw invalid('Only cards are declined; see the test numbers of bank debits.', 'code');
+        own.secret<MethodState>(method.id).declines = code;
+        return { id: method.id, declines: code };
       },
       'public',
     ),

@@ -13,6 +13,7 @@ export interface Facts extends Pick<
   | 'end'
   | 'ending'
   | 'blockedMethod'
+  | 'declineCode'
   | 'invoiceId'
   | 'customerId'
   | 'subscriptionId'
@@ -63,6 +64,7 @@ export async function holdCase(em: EntityManager, id: Uuid, leaseToken: Uuid | n
 export async function factsOf(em: EntityManager, id: Uuid): Promise<Facts> {
   const [row] = await em.execute<(Omit<Facts, 'openedAt' | 'due'> & { openedAt: string | Date; due: string })[]>(
     `select k.id, k.state, k.retries, k.retry_days as "retryDays", k.at_end as "end", k.ending, k.blocked_method as "blockedMethod",
+       k.decline_code as "declineCode",
        k.invoice_id as "invoiceId", k.customer_id as "customerId", k.subscription_id as "subscriptionId", k.currency,
        k.stripe_account_id as "stripeAccountId", k.stripe_invoice_id as "stripeInvoiceId", k.opened_at as "openedAt",
        i.total - i.amount_credited - i.amount_paid as due, ${reason} as reason, i.number as "invoiceNumber",

@@ -132,7 +132,9 @@ export class DunningRounds implements ScheduledJob {
     }
     const isBlocked = facts.blockedMethod !== null && (facts.method ?? '') === facts.blockedMethod;
     if (step.kind === 'RETRY' && isBlocked) {
-      await this.settle(em, visit, facts, step, { outcome: 'METHOD_NEEDED', declineCode: facts.failure });
+      // What is known of this method, not what came of another one that its payer tried by hand.
+      const declineCode = facts.declineCode ?? facts.failure;
+      await this.settle(em, visit, facts, step, { outcome: 'METHOD_NEEDED', declineCode });
       return null;
     }
     await em.execute(`update dunning_steps set outcome = 'RUNNING' where id = ?`, [step.id]);
