@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { type BillingTenant, day, type Facts } from '../subscriptions/support.js';
 import { startApp, type TestApp } from '../support/harness.js';
+import { until } from '../support/until.js';
 import {
   aDunningTenant,
   attemptsOf,
@@ -43,7 +44,7 @@ beforeAll(async () => {
   );
   failed = await failedRenewals(
     tenant,
-    [...points, ...ends, 'paid', 'withdrawn'].map(() => declining),
+    [...points, ...ends, 'unanswered', 'asked', 'paid', 'withdrawn'].map(() => declining),
   );
   // The first notices are sent; what is due next is one retry each.
   await stage.onDay(failed.toSorted((a, b) => +a.openedAt - +b.openedAt).at(-1)!, 0.02);
@@ -84,6 +85,29 @@ async function takeOver(one: FailedInvoice): Promise<void> {
   for (const minutes of [0, 3, 10]) await stage.onDay(one, 2 + minutes / 1_440);
 }
 
+/** What is due next is the end. */
+function endComes({ caseId }: FailedInvoice): Promise<unknown> {
+  return app.db.query(
+    `update dunning_steps set outcome = 'DECLINED', done_at = now() where case_id = $1 and number = 1`,
+    [caseId],
+  );
+}
+
+function pay({ stripeInvoiceId }: FailedInvoice): Promise<unknown> {
+  return tenant.stripe('POST', `/invoices/${stripeInvoiceId}/pay`, { paid_out_of_band: 'true' });
+}
+
+async function cancellationOf({ id }: FailedInvoice): Promise<Facts | undefined> {
+  const sql = `select * from commands where tenant_id = $1 and kind = 'subscriptions.dunning-cancel' and subject_id = $2`;
+  return (await tenant.rows(sql, id))[0];
+}
+
+async function expectRecovered(one: FailedInvoice): Promise<void> {
+  expect(await caseOf(tenant, one)).toMatchObject({ state: 'RECOVERED', next_at: null });
+  expect(await stepsOf(tenant, one)).toEqual(['0 NOTICE DONE', '1 RETRY DECLINED', '2 END SKIPPED']);
+  expect((await tenant.stripe<Facts>('GET', `/subscriptions/${one.stripeId}`)).status).toBe('active');
+}
+
 test.each(points.map((point, index) => [point, index] as const))(
   'a worker that dies at %s leaves one try at Stripe, one mail and one end',
   async (point, index) => {
@@ -110,7 +134,7 @@ test.each(ends.map((point, index) => [point, index] as const))(
     expect(await stepsOf(tenant, one)).toEqual(['0 NOTICE DONE', '1 RETRY DECLINED', '2 END DONE']);
     expect((await mailsOf(tenant, one)).map(({ step }) => step as number)).toEqual([0, 2]);
     const commands = await tenant.rows(
-      `select state from commands where tenant_id = $1 and kind = 'subscriptions.cancel' and subject_id = $2`,
+      `select state from commands where tenant_id = $1 and kind = 'subscriptions.dunning-cancel' and subject_id = $2`,
       one.id,
     );
     expect(commands).toEqual([{ state: 'SUCCEEDED' }]);
@@ -133,16 +157,47 @@ test('an invoice that was withdrawn while its worker lay dead is not tried after
 test('who pays while the worker of the end lies dead, before it asked for anything, is not canceled after all', async () => {
   const one = failed.at(-2)!;
   await leaveOnly(one);
-  await app.db.query(
-    `update dunning_steps set outcome = 'DECLINED', done_at = now() where case_id = $1 and number = 1`,
-    [one.caseId],
-  );
+  await endComes(one);
   await app.db.query(`update dunning_steps set outcome = 'RUNNING' where case_id = $1 and kind = 'END'`, [one.caseId]);
   await app.db.query('update dunning_cases set ending = true where id = $1', [one.caseId]);
-  await tenant.stripe('POST', `/invoices/${one.stripeInvoiceId}/pay`, { paid_out_of_band: 'true' });
+  await pay(one);
   await tenant.settled();
   await takeOver(one);
-  expect(await caseOf(tenant, one)).toMatchObject({ state: 'RECOVERED', next_at: null });
-  expect(await stepsOf(tenant, one)).toEqual(['0 NOTICE DONE', '1 RETRY DECLINED', '2 END SKIPPED']);
-  expect((await tenant.stripe<Facts>('GET', `/subscriptions/${one.stripeId}`)).status).toBe('active');
+  await expectRecovered(one);
+});
+
+test('nor who pays after the cancellation was written down, also while we have not heard of the payment yet', async () => {
+  const one = failed.at(-3)!;
+  await leaveOnly(one);
+  await endComes(one);
+  expect(await die(one, 'command.after-insert')).toBe('SIGKILL');
+  await app.sandbox.control('/deliveries/hold', {});
+  await pay(one);
+  await takeOver(one);
+  expect(await cancellationOf(one)).toMatchObject({ state: 'FAILED', outcome: { error: { code: 'INVALID_STATE' } } });
+  expect(await caseOf(tenant, one)).toMatchObject({ state: 'OPEN' });
+  expect((await mailsOf(tenant, one)).map(({ step }) => step as number)).toEqual([0]);
+  await app.sandbox.control('/deliveries/release', {});
+  await tenant.settled();
+  await takeOver(one);
+  await expectRecovered(one);
+});
+
+test('a cancellation that Stripe did not answer is not called off before it has surely come to its end', async () => {
+  const one = failed.at(-4)!;
+  await leaveOnly(one);
+  await endComes(one);
+  const fault = { kind: 'reset_before', times: null, method: 'DELETE', path: '/v1/subscriptions' };
+  await app.sandbox.control('/faults', fault);
+  await stage.onDay(one, 2);
+  await app.sandbox.control('/faults', undefined, 'DELETE');
+  expect(await cancellationOf(one)).toMatchObject({ state: 'UNKNOWN' });
+  await pay(one);
+  await tenant.settled();
+  await takeOver(one);
+  expect(await cancellationOf(one)).toMatchObject({ state: 'UNKNOWN' });
+  await app.db.query(`update commands set unanswered_at = now() - interval '91 seconds' where finished_at is null`);
+  await until(async () => (await cancellationOf(one))?.state === 'FAILED', 'the cancellation is called off');
+  await stage.onDay(one, 2.02);
+  await expectRecovered(one);
 });

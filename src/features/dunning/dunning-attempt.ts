@@ -2,13 +2,12 @@ import { type Commands } from '../../jobs/commands/commands.js';
 import { AppError } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { createPayment } from '../payments/create-payment.js';
-import { cancelSubscription, pauseSubscription } from '../subscriptions/change-subscription.js';
 import { SubscriptionPauseBehavior } from '../subscriptions/subscription-state.js';
 import { stepKey } from './dunning-cases.js';
 import { DunningEnd, DunningRetries } from './dunning-settings.entity.js';
 import { type Facts } from './dunning-facts.js';
 import { type DunningOutcome } from './dunning-step.entity.js';
-import { retryInvoice } from './dunning.commands.js';
+import { cancelUnpaid, pauseUnpaid, retryInvoice } from './dunning.commands.js';
 
 /** What came of what was tried at Stripe. `AGAIN`: not known yet, or not possible now; the same is asked again later, and done once. */
 export interface Result {
@@ -33,9 +32,9 @@ export function isForLater(code: string): boolean {
   return notNow.has(code);
 }
 
-/** The key of what ends a case. */
+/** The key of what ends a case. Not `end`: former versions used that for commands of other kinds, which did not look whether it was paid. */
 export function endKey(caseId: Uuid): string {
-  return `dunning:${caseId}:end`;
+  return `dunning:${caseId}:ending`;
 }
 
 /** Tries to collect, once for the step. */
@@ -103,7 +102,10 @@ async function askedWith({ db }: Commands, key: string): Promise<Uuid | null> {
   return asked?.id ?? null;
 }
 
-/** Brings about the chosen end, once. What Stripe does by itself is left to it. */
+/**
+ * Brings about the chosen end, once. What Stripe does by itself is left to it.
+ * @returns `SKIPPED` when the invoice was paid meanwhile, or there is no more reason otherwise
+ */
 export async function bringAboutEnd(commands: Commands, facts: Facts): Promise<Result> {
   const { id, end, retries, subscriptionId } = facts;
   const done: Result = { outcome: 'DONE', declineCode: null };
@@ -111,14 +113,16 @@ export async function bringAboutEnd(commands: Commands, facts: Facts): Promise<R
   const common = { idempotencyKey: endKey(id), actor: dunningActor };
   try {
     if (end === DunningEnd.CANCEL) {
-      const params = { id: subscriptionId, atPeriodEnd: false, undo: false, prorate: false };
-      await commands.run(cancelSubscription, { ...common, params });
+      const params = { caseId: id, id: subscriptionId, atPeriodEnd: false, undo: false, prorate: false };
+      await commands.run(cancelUnpaid, { ...common, params });
     } else {
-      const params = { id: subscriptionId, behavior: SubscriptionPauseBehavior.KEEP_AS_DRAFT, resumesAt: null };
-      await commands.run(pauseSubscription, { ...common, params });
+      const behavior = SubscriptionPauseBehavior.KEEP_AS_DRAFT;
+      const params = { caseId: id, id: subscriptionId, behavior, resumesAt: null };
+      await commands.run(pauseUnpaid, { ...common, params });
     }
     return done;
   } catch (error) {
+    if (error instanceof AppError && error.details.isNeedless) return { outcome: 'SKIPPED', declineCode: null };
     const { outcome, declineCode } = resultOf(error);
     // It has ended already: somebody was quicker.
     return { outcome: outcome === 'SKIPPED' ? 'DONE' : outcome === 'REFUSED' ? 'FAILED' : outcome, declineCode };

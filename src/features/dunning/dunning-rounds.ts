@@ -151,6 +151,12 @@ export class DunningRounds implements ScheduledJob {
       return;
     }
     const outcome = result.outcome === 'AGAIN' ? 'FAILED' : result.outcome;
+    const isOver = facts.state !== DunningState.OPEN || facts.reason !== null;
+    // Stripe has it that there is no more reason for the end, and we have not heard of that yet: the news decides what the case comes to.
+    if (step.kind === 'END' && outcome === 'SKIPPED' && !isOver) {
+      await this.release(em, visit, this.later(minute));
+      return;
+    }
     await this.settle(em, visit, facts, step, { ...result, outcome });
   }
 

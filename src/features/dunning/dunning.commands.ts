@@ -1,12 +1,13 @@
-import { type AnyCommandKind, type CommandKind, type Running } from '../../jobs/commands/kind.js';
+import { type TenantDb } from '../../db/database.js';
+import { type AnyCommandKind, type CommandKind } from '../../jobs/commands/kind.js';
 import { AppError } from '../../shared/errors.js';
 import { type Uuid } from '../../shared/uuid.js';
 import { invoiceReport } from '../../stripe/billing-reports.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type InvoiceId } from '../../stripe/types.js';
 import { audit } from '../audit/audit.js';
+import { cancelSubscription, pauseSubscription } from '../subscriptions/change-subscription.js';
 import { DunningState } from './dunning-case.entity.js';
-import { factsOf, holdCase } from './dunning-facts.js';
+import { type Facts, factsOf, holdCase } from './dunning-facts.js';
 
 /** One try to collect. Two commands for one step cannot be: the key is made of the two. */
 interface RetryInvoice {
@@ -52,9 +53,9 @@ export const retryInvoice: CommandKind<RetryInvoice, RetryPlan, RetryReport> = {
     return { caseId, number, stripeInvoiceId, knownCharge: charge?.id ?? null };
   },
 
-  async send(running, key) {
-    await requireReason(running);
-    const { stripe, plan } = running;
+  isNeedless: ({ db, plan }) => isOver(db, plan.caseId).then(({ isOver }) => isOver),
+
+  async send({ stripe, plan }, key) {
     const invoice = await stripe.payInvoice(plan.stripeInvoiceId, {}, { key });
     // A bank debit takes days: then the invoice is open still.
     return { result: invoice.status === 'paid' ? 'PAID' : 'PROCESSING', declineCode: null };
@@ -79,18 +80,51 @@ export const retryInvoice: CommandKind<RetryInvoice, RetryPlan, RetryReport> = {
   reject: () => Promise.resolve(),
 };
 
+/** For which case a subscription is changed. */
+interface ForCase {
+  readonly caseId: Uuid;
+}
+
+/** An end that a tenant has chosen, as a command: not for a customer who has paid since it was written down, whoever sends it and whenever. */
+function unlessPaid<Params extends object, Plan extends object, Report>(
+  change: CommandKind<Params, Plan, Report>,
+): CommandKind<Params & ForCase, Plan & ForCase, Report> {
+  return {
+    ...change,
+    // It stays a change of the subscription: only one of those at a time.
+    name: change.name.replace('subscriptions.', 'subscriptions.dunning-'),
+
+    async prepare(em, { caseId, ...params }, command, facts) {
+      return { ...(await change.prepare(em, params as unknown as Params, command, facts)), caseId };
+    },
+
+    async isNeedless({ db, stripe, plan }) {
+      const { isOver: isKnown, stripeInvoiceId } = await isOver(db, plan.caseId);
+      if (isKnown || !stripeInvoiceId) return isKnown;
+      // After an outage of ours the news of a payment may still be on its way.
+      return invoiceReport(await stripe.retrieveInvoice(stripeInvoiceId)).status === 'paid';
+    },
+  };
+}
+
+/** Ends the subscription, as a case's last step. */
+export const cancelUnpaid = unlessPaid(cancelSubscription);
+
+/** Stops collecting for the subscription, as a case's last step. */
+export const pauseUnpaid = unlessPaid(pauseSubscription);
+
 /** For the recovery of commands that were cut off. */
-export const dunningCommands: AnyCommandKind[] = [retryInvoice];
+export const dunningCommands: AnyCommandKind[] = [retryInvoice, cancelUnpaid, pauseUnpaid];
 
 function needless(): AppError {
   return new AppError('INVALID_STATE', 'There is no more reason to collect this.');
 }
 
-async function requireReason({ db, plan: { caseId } }: Running<RetryPlan>): Promise<void> {
-  const facts = await db.transaction(async (em) => {
+/** Whether nothing more is to be done about a case, by what is known here. */
+async function isOver(db: TenantDb, caseId: Uuid): Promise<Pick<Facts, 'stripeInvoiceId'> & { isOver: boolean }> {
+  const { state, reason, stripeInvoiceId } = await db.transaction(async (em) => {
     await holdCase(em, caseId, null);
     return factsOf(em, caseId);
   });
-  if (facts.state !== DunningState.OPEN || facts.reason !== null)
-    throw new StripeFailure('INVALID_STATE', 'There is no more reason to collect this.', 'never');
+  return { isOver: state !== DunningState.OPEN || reason !== null, stripeInvoiceId };
 }

@@ -92,22 +92,28 @@ export async function closeCommand(
   );
 }
 
-/**
- * Leaves a command open, to be looked into later.
- * @param isKeySpent whether its key gets no other answer any more
- */
+/** Why a command is left open. */
+export interface Postponement {
+  readonly delayMs: number;
+  /** Whether its key gets no other answer any more. */
+  readonly isKeySpent: boolean;
+  /** Whether it may still be on its way to Stripe. */
+  readonly isUnanswered: boolean;
+}
+
+/** Leaves a command open, to be looked into later. */
 export async function postponeCommand(
   em: EntityManager,
   { id, leaseToken }: Command,
-  delayMs: number,
-  isKeySpent: boolean,
+  { delayMs, isKeySpent, isUnanswered }: Postponement,
 ): Promise<void> {
   await em.execute(
     `update commands set state = 'UNKNOWN', lease_token = null, lease_until = null,
        next_attempt_at = now() + ? * interval '1 millisecond',
-       key_generation = key_generation + case when ? then 1 else 0 end, key_spent_at = case when ? then now() else key_spent_at end
+       key_generation = key_generation + case when ? then 1 else 0 end, key_spent_at = case when ? then now() else key_spent_at end,
+       unanswered_at = case when ? then now() else unanswered_at end
      where id = ? and lease_token = ? and state in ('PENDING', 'UNKNOWN')`,
-    [delayMs, isKeySpent, isKeySpent, id, leaseToken],
+    [delayMs, isKeySpent, isKeySpent, isUnanswered, id, leaseToken],
   );
 }
 

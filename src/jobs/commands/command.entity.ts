@@ -55,6 +55,10 @@ export class Command extends ModeRow {
   @Property({ type: 'datetime', nullable: true })
   keySpentAt: Date | null = null;
 
+  /** When Stripe was last asked and gave no answer that says what became of it; null when that never was. */
+  @Property({ type: 'datetime', nullable: true })
+  unansweredAt: Date | null = null;
+
   @Property({ type: 'datetime', defaultRaw: 'now()' })
   nextAttemptAt!: Date;
 

@@ -191,7 +191,10 @@ export class Commands {
     isFirst: boolean,
   ): Promise<Done<Report>> {
     let report: Report;
+    let isAsked = false;
     try {
+      await this.requireReason(kind, running);
+      isAsked = true;
       report = await kind.send(running, keyOf(running.command, kind.name));
     } catch (error) {
       // A later try that reached nobody, or was turned away at the door, says nothing about an earlier one.
@@ -199,10 +202,26 @@ export class Commands {
         error instanceof StripeFailure && error.outcome === 'refused' && (isFirst || !error.isTransient);
       throw isSettled
         ? await this.reject(kind, running, error, { isFirst, releaseKey: error.isTransient })
-        : await this.postpone(kind, running, error);
+        : await this.postpone(kind, running, error, isAsked);
     }
     failpoint('command.after-stripe');
     return this.finish(kind, running, report, null);
+  }
+
+  /**
+   * What is not needed any more is not sent. It was looked up before this, and Stripe has not got it; but a try that nobody answered may still
+   * be on its way there, for as long as one can take.
+   */
+  private async requireReason<Plan extends object>(
+    kind: CommandKind<never, Plan, unknown>,
+    running: Running<Plan>,
+  ): Promise<void> {
+    if (!(await kind.isNeedless?.(running))) return;
+    const { unansweredAt } = running.command;
+    const { clock, leaseMs } = this.settings;
+    if (unansweredAt && clock.now().getTime() - +unansweredAt < leaseMs)
+      throw new StripeFailure('OUTCOME_UNKNOWN', 'An earlier try may still be on its way.', 'maybe');
+    throw new StripeFailure('INVALID_STATE', 'There is no more reason for this.', 'never', { isNeedless: true });
   }
 
   private async finish<Plan extends object, Report>(
@@ -280,20 +299,25 @@ export class Commands {
     }
   }
 
-  /** Leaves the command open for recovery; what its caller is told is that we do not know. */
+  /**
+   * Leaves the command open for recovery; what its caller is told is that we do not know.
+   * @param isUnanswered whether it may still be on its way to Stripe
+   */
   private async postpone<Plan extends object>(
     kind: CommandKind<never, Plan, unknown>,
     { command }: Running<Plan>,
     cause: unknown,
+    isUnanswered = false,
   ): Promise<AppError> {
     const { logger, retryMs } = this.settings;
-    const delay = Math.min(retryMs * 2 ** (command.attempts - 1), longestPauseMs);
+    const delayMs = Math.min(retryMs * 2 ** (command.attempts - 1), longestPauseMs);
     const about = { commandId: command.id, kind: kind.name, attempts: command.attempts };
     const level = cause instanceof StripeFailure || cause instanceof LostLease ? 'warn' : 'error';
     logger?.[level]({ ...about, tenantId: this.db.tenantId, err: cause }, 'A command is left open');
     // When even this cannot be written, the lease runs out by itself.
     const isKeySpent = cause instanceof StripeFailure && cause.isKeySpent;
-    await this.db.transaction((em) => postponeCommand(em, command, delay, isKeySpent)).catch(() => undefined);
+    const postponement = { delayMs, isKeySpent, isUnanswered };
+    await this.db.transaction((em) => postponeCommand(em, command, postponement)).catch(() => undefined);
     const message = 'It is not known yet whether this was done; it is being found out. Ask again with the same key.';
     const facts = cause instanceof StripeFailure ? cause.facts : {};
     const { stripeRequestId } = facts;

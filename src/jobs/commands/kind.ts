@@ -56,6 +56,12 @@ export interface CommandKind<Params extends object, Plan extends object, Report,
    */
   send(running: Running<Plan>, key: string): Promise<Report>;
 
+  /**
+   * Whether the reason for it is gone. Asked right before it is sent, the first time and each further one; what is sent again was looked up
+   * just before. May ask Stripe. Without this a command is sent whatever has happened since it was written down.
+   */
+  isNeedless?(running: Running<Plan>): Promise<boolean>;
+
   /** What Stripe has of it; null only when it is certain that Stripe has nothing. */
   find(running: Running<Plan>): Promise<Report | null>;
 
