@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { asUuid } from '../../src/shared/uuid.js';
 import { CommandRecovery } from '../../src/jobs/commands/recovery.js';
 import { paymentMethodCommands } from '../../src/features/payment-methods/payment-method.commands.js';
 import { paymentCommands } from '../../src/features/payments/payment.service.js';
@@ -370,6 +372,25 @@ test('while nothing reaches Stripe the answer is that nothing was done, and the 
   await expect(tenant.payments.createPaymentIntent(request)).resolves.toBeDefined();
   expect(await tenant.intents()).toHaveLength(1);
   expect(await tenant.rows('payments')).toBe(1);
+});
+
+test('what was asked for about a row is found without looking through all that its tenant ever asked for', async () => {
+  await world.db.query(
+    `insert into commands (tenant_id, livemode, kind, params_hash, params, subject_id, actor, state, outcome, finished_at)
+     select $1, false, 'payments.create', '', '{}', gen_random_uuid()::text, 'test', 'SUCCEEDED', '{}', now() from generate_series(1, 5000)`,
+    [tenant.id],
+  );
+  await world.db.query('analyze commands');
+  const plan = await world.database
+    .tenant(asUuid(tenant.id))
+    .transaction((em) =>
+      em.execute<object[]>(
+        `explain select from commands where subject_id = ? and kind = 'payments.create' and params @> '{"offSession": true}'`,
+        [randomUUID()],
+      ),
+    );
+  expect(JSON.stringify(plan)).toContain('commands_by_subject');
+  await world.db.query('delete from commands where tenant_id = $1', [tenant.id]);
 });
 
 test('recovery runs by itself until it is stopped', async () => {
