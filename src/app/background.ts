@@ -8,6 +8,7 @@ import { dunningCommands } from '../features/dunning/dunning.commands.js';
 import { DunningGauges } from '../features/dunning/dunning-gauges.js';
 import { DunningRounds } from '../features/dunning/dunning-rounds.js';
 import { DunningSearch } from '../features/dunning/dunning-search.js';
+import { DunningStuck } from '../features/dunning/dunning-stuck.js';
 import { invoiceCommands } from '../features/invoices/invoice.commands.js';
 import { Bookkeeper } from '../features/ledger/bookkeeper.js';
 import { ledgerChecks } from '../features/ledger/ledger-check.js';
@@ -83,6 +84,7 @@ function scheduledJobs(parts: BackgroundParts): ScheduledJob[] {
     new MrrJob(parts),
     new DunningRounds(parts),
     new DunningSearch(parts),
+    new DunningStuck(parts),
     new EventRetention({ ...parts, retentionDays: parts.eventRetentionDays }),
     new DeliveryRetention(parts),
   ];

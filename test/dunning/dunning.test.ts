@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { askAfter } from '../../src/features/dunning/decline-codes.js';
+import { DunningGauges } from '../../src/features/dunning/dunning-gauges.js';
+import { DunningStuck } from '../../src/features/dunning/dunning-stuck.js';
+import { metrics } from '../../src/shared/metrics.js';
 import { asUuid } from '../../src/shared/uuid.js';
 import { type BillingTenant, day, type Facts, giveMethod } from '../subscriptions/support.js';
 import { anInvoice, insertRow } from '../support/factories.js';
@@ -72,7 +75,7 @@ const stop =
   'mutation ($caseId: UUID!) { stopDunning(input: { caseId: $caseId }) { dunningCase { state stopReason nextAt } } }';
 const retryNow = `mutation ($caseId: UUID!, $key: String!) { retryDunningNow(input: { caseId: $caseId, idempotencyKey: $key }) {
   dunningCase { id steps { number kind outcome } } } }`;
-const timeline = `query ($id: Int!) { invoice(id: $id) { dunning { state nextAt stopReason end amount { amount currency } customer { id }
+const timeline = `query ($id: Int!) { invoice(id: $id) { dunning { state nextAt stopReason end amount { amount currency } customer { id } failures failingSince
   steps { number kind outcome declineCode mailed at } } } }`;
 
 test('a renewal that fails gets one case, in whatever order and however often Stripe tells of it', async () => {
@@ -193,6 +196,51 @@ test('what the payer tried by hand with another card does not free the one that 
   expect((await stepsOf(tenant, invoice))[3]).toBe('3 RETRY METHOD_NEEDED');
   expect(await caseOf(tenant, invoice)).toMatchObject({ decline_code: 'lost_card', blocked_method: invoice.method });
   expect((await mailsOf(tenant, invoice)).at(-1)!.data.ask).toBe('METHOD');
+});
+
+test('a step that cannot be carried out is tried again later each time, shows, and keeps no other case waiting', async () => {
+  const [poisoned, other] = [declined.stolen_card!, declined.expired_card!];
+  await alone(poisoned);
+  await app.db.query('update dunning_cases set lease_until = null where id = $1', [other.caseId]);
+  const minutes = (count: number) => stage.onDay(poisoned, 5.01 + count / 1_440);
+  const stuck = () => new DunningStuck({ database: stage.database }).run();
+  await app.db.query(
+    `create function poison() returns trigger language plpgsql as $$ begin raise exception 'poisoned'; end $$;
+     create trigger poison before update on dunning_steps for each row when (old.case_id = '${poisoned.caseId}') execute function poison()`,
+  );
+  try {
+    await minutes(0);
+    expect((await stepsOf(tenant, other))[3]).toBe('3 RETRY METHOD_NEEDED');
+    expect((await stepsOf(tenant, poisoned))[3]).toBe('3 RETRY PLANNED');
+    // When it is tried, and how often it has failed by then: after 5 minutes, 10 more, 20 more.
+    for (const [at, failures] of [
+      [4, 1],
+      [6, 2],
+      [15, 2],
+      [17, 3],
+      [36, 3],
+    ] as const) {
+      await minutes(at);
+      expect(await caseOf(tenant, poisoned)).toMatchObject({ failures, state: 'OPEN' });
+    }
+    await expect(stuck()).rejects.toThrow(
+      `1 cases of 1 tenants cannot be carried on, for the longest time ${poisoned.caseId}`,
+    );
+    await new DunningGauges({ database: stage.database, logger: stage.logger }).measure();
+    expect(await metrics.metrics()).toContain('dunning_stuck_cases 1\n');
+    const { dunning } = (await tenant.ask(timeline, { id: poisoned.invoiceId })).invoice;
+    expect(dunning).toMatchObject({ failures: 3, failingSince: expect.any(String) });
+    await app.db.query('update dunning_cases set failures = 30 where id = $1', [poisoned.caseId]);
+    await minutes(38);
+    const { next_at: next } = await caseOf(tenant, poisoned);
+    expect(+(next as Date) - +poisoned.openedAt - 5.01 * day * 1_000).toBeLessThan((38 + 361) * 60_000);
+  } finally {
+    await app.db.query('drop function poison cascade');
+  }
+  await minutes(400);
+  expect((await stepsOf(tenant, poisoned))[3]).toBe('3 RETRY METHOD_NEEDED');
+  expect(await caseOf(tenant, poisoned)).toMatchObject({ failures: 0, failing_since: null });
+  await expect(stuck()).resolves.toBeUndefined();
 });
 
 test('an invoice that is paid in another way is neither tried nor mailed about again', async () => {

@@ -1,5 +1,5 @@
 import { Entity, Property } from '@mikro-orm/decorators/legacy';
-import { Field, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { ModeRow } from '../../db/tenant-entity.js';
 import { connectionOf } from '../../shared/connection.types.js';
 import { Money } from '../../shared/money.types.js';
@@ -134,6 +134,20 @@ export class DunningCase extends ModeRow {
   @Field(() => DateTimeScalar, { nullable: true, description: 'When it was over; null until then.' })
   @Property({ type: 'datetime', nullable: true })
   closedAt: Date | null = null;
+
+  @Field(() => Int, {
+    description:
+      'How often in a row the step that is due could not be carried out, for reasons of ours; 0 when all is well. It is tried again, later each time.',
+  })
+  @Property({ type: 'integer' })
+  failures: number = 0;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'Since when the step that is due cannot be carried out; null when all is well.',
+  })
+  @Property({ type: 'datetime', nullable: true })
+  failingSince: Date | null = null;
 
   /** How often a worker took it up. */
   @Property({ type: 'integer' })

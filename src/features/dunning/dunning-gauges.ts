@@ -3,6 +3,7 @@ import { type Database } from '../../db/database.js';
 import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
 import { Ticking } from '../../shared/repeat.js';
+import { stuckAfter } from './dunning-stuck.js';
 
 const cases = new Gauge({
   name: 'dunning_cases',
@@ -19,6 +20,12 @@ const amounts = new Gauge({
 const late = new Gauge({
   name: 'dunning_late_seconds',
   help: 'For how long the step is due that has been waiting the longest; 0 when none is.',
+  registers: [metrics],
+});
+
+const stuck = new Gauge({
+  name: 'dunning_stuck_cases',
+  help: `Cases whose step could not be carried out ${stuckAfter} times in a row.`,
   registers: [metrics],
 });
 
@@ -50,8 +57,9 @@ export class DunningGauges {
   async measure(): Promise<void> {
     const { database } = this.settings;
     const rows = await database.worker((em) =>
-      em.execute<{ state: string; currency: string; n: string; amount: string; late: string | null }[]>(
-        `select state, currency, count(*) as n, sum(amount) as amount, extract(epoch from now() - min(next_at)) as late
+      em.execute<{ state: string; currency: string; n: string; amount: string; late: string | null; stuck: string }[]>(
+        `select state, currency, count(*) as n, sum(amount) as amount, extract(epoch from now() - min(next_at)) as late,
+           count(*) filter (where failures >= ${stuckAfter}) as stuck
          from dunning_cases where livemode = ? and (state = 'OPEN' or closed_at > now() - interval '30 days') group by state, currency`,
         [database.livemode],
       ),
@@ -62,6 +70,7 @@ export class DunningGauges {
       cases.inc({ state }, Number(n));
       amounts.set({ state, currency }, Number(amount));
     }
+    stuck.set(rows.reduce((sum, row) => sum + Number(row.stuck), 0));
     late.set(Math.max(0, ...rows.map((row) => Number(row.late ?? 0))));
   }
 }

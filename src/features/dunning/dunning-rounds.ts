@@ -95,7 +95,7 @@ export class DunningRounds implements ScheduledJob {
         'A step of dunning cannot be carried out',
       );
       // When even this cannot be written, the lease runs out by itself.
-      await db.transaction((em) => this.release(em, visit, this.later(5 * minute))).catch(() => undefined);
+      await db.transaction((em) => this.putOff(em, visit)).catch(() => undefined);
     }
   }
 
@@ -202,8 +202,20 @@ export class DunningRounds implements ScheduledJob {
 
   private async release(em: EntityManager, { id, token }: Visit, nextAt: Date | null): Promise<void> {
     await em.execute(
-      'update dunning_cases set next_at = ?, lease_token = null, lease_until = null where id = ? and lease_token = ?',
+      `update dunning_cases set next_at = ?, lease_token = null, lease_until = null, failures = 0, failing_since = null
+       where id = ? and lease_token = ?`,
       [nextAt, id, token],
+    );
+  }
+
+  /** Lets a case wait whose step cannot be carried out: five minutes, ten, twenty … at most six hours. The others go on meanwhile. */
+  private async putOff(em: EntityManager, { id, token }: Visit): Promise<void> {
+    const now = this.parts.clock.now();
+    await em.execute(
+      `update dunning_cases set failures = failures + 1, failing_since = coalesce(failing_since, ?::timestamptz),
+         next_at = ?::timestamptz + least(5 * 2 ^ least(failures, 10), 360) * interval '1 minute', lease_token = null, lease_until = null
+       where id = ? and lease_token = ?`,
+      [now, now, id, token],
     );
   }
 

@@ -60,6 +60,8 @@ export const dunningCaseReads = readModel(DunningCase, {
       state === DunningState.OPEN ? nextAt : null,
     ),
     closedAt: time<Date | null>(),
+    failures: integer(),
+    failingSince: time<Date | null>(),
   },
   order: newestFirst('id'),
   filters: {
