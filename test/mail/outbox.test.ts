@@ -167,6 +167,21 @@ test('a key is taken down once, however many ask at the same time, and sent once
   expect(new Set(office.smtp.arrived.map(({ recipient }) => recipient)).size).toBe(21);
 });
 
+test('a tenant with many mails does not keep another one waiting', async () => {
+  const other = await aTenant(office.db);
+  for (let i = 0; i < 30; i++) await enqueue();
+  const few = ['a@few.example', 'b@few.example', 'c@few.example'];
+  for (const to of few) await enqueue({ to, tenant: other.id });
+  await office.db.query(`update mails set next_attempt_at = now() - interval '1 hour' where tenant_id = $1`, [
+    tenantId,
+  ]);
+  expect(await office.postman().sendOnce()).toBe(8);
+  const arrived = office.smtp.arrived.map(({ recipient }) => recipient);
+  expect(arrived).toEqual(expect.arrayContaining(few));
+  await office.sendAll();
+  expect(office.smtp.arrived).toHaveLength(33);
+});
+
 test('another tenant, and the other mode, have keys of their own', async () => {
   const other = await aTenant(office.db);
   const live = new Database(office.database.orm, true, true);

@@ -38,8 +38,10 @@ interface Claim {
   readonly leaseToken: Uuid;
 }
 
-/** How many mails one look takes; they are sent side by side. */
+/** How many mails one look takes; they are sent side by side. Each tenant that waits has its turn, however many another one has. */
 const batch = 8;
+/** How many a look takes into view, so that several processes that look at the same moment find some each. */
+const seen = 4 * batch;
 
 /** Seconds. Longer than a mail server can keep us waiting, so that nobody takes a mail over that is still being sent. */
 const leaseSeconds = 180;
@@ -83,18 +85,36 @@ export class Postman {
        where state in ('QUEUED', 'SENDING') and send_until <= now() and livemode = ? and (lease_until is null or lease_until < now())`,
       [livemode],
     );
+    const isDue = `m.state in ('QUEUED', 'SENDING') and m.next_attempt_at <= now() and (m.lease_until is null or m.lease_until < now())`;
+    const templates = Object.keys(mailTemplates);
     return em.execute<Claim[]>(
-      `update mails m set state = 'SENDING', lease_token = uuidv7(), lease_until = now() + interval '${leaseSeconds} seconds',
+      // From tenant to tenant by the index, however many mails each has; then in turn: the oldest of each, the next of each …
+      `with recursive waiting as (
+         (select m.tenant_id from mails m where m.state in ('QUEUED', 'SENDING') and m.livemode = ? order by m.tenant_id limit 1)
+         union all
+         select (select m.tenant_id from mails m
+           where m.state in ('QUEUED', 'SENDING') and m.livemode = ? and m.tenant_id > w.tenant_id order by m.tenant_id limit 1)
+         from waiting w where w.tenant_id is not null
+       ), ready as materialized (
+         select w.tenant_id from waiting w
+         where exists (select from mails m where m.tenant_id = w.tenant_id and m.livemode = ? and ${isDue} and m.template in (?))
+       ), due as (
+         select first.tenant_id, first.id, first.next_attempt_at,
+           row_number() over (partition by first.tenant_id order by first.next_attempt_at, first.id) as turn
+         from ready r cross join lateral (
+           select m.tenant_id, m.id, m.next_attempt_at from mails m
+           where m.tenant_id = r.tenant_id and m.livemode = ? and ${isDue} and m.template in (?)
+           order by m.next_attempt_at, m.id limit (select greatest(1, ${seen} / greatest(1, count(*))) from ready)
+         ) first
+       ), taken as (
+         select m.tenant_id, m.id from mails m join due on due.tenant_id = m.tenant_id and due.id = m.id
+         where ${isDue} order by due.turn, due.next_attempt_at limit ${batch} for update of m skip locked
+       )
+       update mails m set state = 'SENDING', lease_token = uuidv7(), lease_until = now() + interval '${leaseSeconds} seconds',
          attempts = attempts + 1
-       from (
-         select tenant_id, id from mails
-         where state in ('QUEUED', 'SENDING') and next_attempt_at <= now() and livemode = ? and template in (?)
-           and (lease_until is null or lease_until < now())
-         order by next_attempt_at limit ${batch} for update skip locked
-       ) due
-       where m.tenant_id = due.tenant_id and m.id = due.id
+       from taken where m.tenant_id = taken.tenant_id and m.id = taken.id
        returning m.tenant_id as "tenantId", m.id, m.lease_token as "leaseToken"`,
-      [livemode, Object.keys(mailTemplates)],
+      [livemode, livemode, livemode, templates, livemode, templates],
     );
   }
 
