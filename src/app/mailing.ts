@@ -15,6 +15,7 @@ import { type PayLinks } from '../features/pay-page/pay-links.js';
 import { type ScheduledJob } from '../jobs/schedules/scheduled-job.js';
 import { type Clock } from '../shared/clock.js';
 import { type Logger } from '../shared/logger.js';
+import { Ticking } from '../shared/repeat.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type BackgroundPart } from './background.js';
 
@@ -57,15 +58,8 @@ export function createMailing(parts: MailingParts): {
   };
 }
 
-/** What happens while nothing is mailed is not made up for when it is. */
+/** What happens while nothing is mailed, by nobody, is not made up for when it is. */
 function silence({ database, logger }: MailingParts): BackgroundPart {
-  let saying: Promise<void> = Promise.resolve();
-  return {
-    start: () => {
-      saying = forgetMailing(database).catch((error: unknown) =>
-        logger.warn({ err: error }, 'Cannot note that nothing is mailed'),
-      );
-    },
-    stop: () => saying,
-  };
+  const work = () => forgetMailing(database);
+  return new Ticking({ work, everyMs: 600_000, failure: 'Cannot note that nothing is mailed', logger });
 }

@@ -45,6 +45,9 @@ async function aPayment(overrides: Row = {}): Promise<Row> {
   });
 }
 
+/** For how long nobody has looked for receipts. */
+const lastSeen = (ago: string) => office.db.query('update notice_marks set seen_at = now() - $1::interval', [ago]);
+
 const keys = async () =>
   (await office.db.query<{ key: string }>('select key from mails order by key')).map(({ key }) => key);
 
@@ -130,10 +133,24 @@ test('payments of the time in which nothing was mailed get none, neither at firs
   expect(await looking.look()).toBe(0);
   await aPayment({ succeeded_at: new Date(start + 1_000) });
   expect(await looking.look()).toBe(1);
+  await lastSeen('25 hours');
   await forgetMailing(office.database);
   await aPayment({ succeeded_at: new Date(start + 2_000) });
   clock.time += hour;
   expect(await receipts().look()).toBe(0);
+});
+
+test('a worker without a mail server takes nothing from those that have one', async () => {
+  await lastSeen('25 hours');
+  const looking = receipts();
+  expect(await looking.look()).toBe(0);
+  await forgetMailing(office.database);
+  await aPayment({ succeeded_at: new Date(start + 1_000) });
+  // It stands still for some hours; the others do not.
+  await lastSeen('23 hours');
+  await forgetMailing(office.database);
+  clock.time += hour;
+  expect(await receipts().look()).toBe(1);
 });
 
 test('a tenant that wants none has none, and none of that time when it wants them again', async () => {

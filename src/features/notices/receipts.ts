@@ -91,10 +91,11 @@ export class Receipts {
   private async since(now: Date): Promise<number> {
     const { database } = this.settings;
     const rows = await database.worker(async (em) => {
-      await em.execute('insert into notice_marks (livemode, since) values (?, ?::timestamptz) on conflict do nothing', [
-        database.livemode,
-        now,
-      ]);
+      await em.execute(
+        `insert into notice_marks (livemode, since) values (?, ?::timestamptz)
+         on conflict (livemode) do update set seen_at = now() where notice_marks.seen_at < now() - interval '5 minutes'`,
+        [database.livemode, now],
+      );
       return em.execute<{ since: string }[]>('select since from notice_marks where livemode = ?', [database.livemode]);
     });
     return new Date(rows[0]?.since ?? now).getTime();
@@ -122,9 +123,16 @@ type Place = Pick<PaidRow, 'paidAt' | 'id'>;
 /** After all payments of that moment. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid;
 
-/** Where mails are not sent (any more), the time of this does not count when they are. */
+/**
+ * Where mails are not sent any more, the time of this does not count when they are again. Said by a process without a mail server: another one
+ * may have one, and have been away for a while. So it is only believed when nobody has looked for receipts for a day.
+ */
 export async function forgetMailing(database: Database): Promise<void> {
-  await database.worker((em) => em.execute('delete from notice_marks where livemode = ?', [database.livemode]));
+  await database.worker((em) =>
+    em.execute(`delete from notice_marks where livemode = ? and seen_at < now() - interval '1 day'`, [
+      database.livemode,
+    ]),
+  );
 }
 
 interface PaidRow {
