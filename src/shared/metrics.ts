@@ -123,7 +123,7 @@ export const nextDisputeDeadline = new Gauge({
 /** Mails that came to an end, or not yet. */
 export const mailsTried = new Counter({
   name: 'mails_total',
-  help: 'Tries to send a mail, by outcome: SENT, BOUNCED, FAILED, RETRY.',
+  help: 'Tries to send a mail, by outcome: SENT, BOUNCED, FAILED, RETRY, BLOCKED (by policy; tried again).',
   labelNames: ['outcome'],
   registers,
 });

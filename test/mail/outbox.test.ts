@@ -4,6 +4,7 @@ import { Database } from '../../src/db/database.js';
 import { enqueueAdminMail, enqueueMail } from '../../src/features/mail/outbox.js';
 import { type ReceiptData } from '../../src/features/mail/templates/receipt.js';
 import { eraseCustomer } from '../../src/features/webhook-events/erasure.js';
+import { metrics } from '../../src/shared/metrics.js';
 import { type Uuid } from '../../src/shared/uuid.js';
 import { aCustomer, aTenant, insertRow, type Row } from '../support/factories.js';
 import { openPostOffice, platformAddress, type PostOffice } from './post-office.js';
@@ -233,6 +234,24 @@ test('an address that the mail server refuses is a bounce, and not tried again',
   const [row] = await mails();
   expect(row).toMatchObject({ state: 'BOUNCED', attempts: 1 });
   expect(row!.last_error).toContain('No such mailbox');
+});
+
+test.each([
+  ['RCPT TO', () => (office.smtp.onRecipient = () => '550 5.7.1 Your network is on our list')],
+  ['DATA', () => (office.smtp.onData = () => '550 5.7.26 This mail is not authenticated')],
+])('a refusal by policy at %s is ours to mend: the address is no bounce, and is tried again', async (_when, refuse) => {
+  refuse();
+  await enqueue();
+  await office.sendAll();
+  const [row] = await mails();
+  const last_error = 'The recipient’s mail server does not take mail from this platform at present.';
+  expect(row).toMatchObject({ state: 'QUEUED', attempts: 1, last_error });
+  expect(+(row!.next_attempt_at as Date) - Date.now()).toBeGreaterThan(5 * 60_000);
+  expect(await metrics.metrics()).toMatch(/mails_total\{outcome="BLOCKED"\} [12]\n/);
+  office.smtp.onRecipient = office.smtp.onData = () => null;
+  await office.letTimePass();
+  await office.sendAll();
+  expect(await mails()).toMatchObject([{ state: 'SENT', attempts: 2, last_error: null }]);
 });
 
 test('a mail server that does not want our own address says nothing about the mail', async () => {

@@ -11,9 +11,13 @@ export interface Envelope extends Letter {
   readonly attachments: readonly Attachment[];
 }
 
-/** What the mail server made of it. `REFUSED` is for good, `LATER` is not. */
+/**
+ * What the mail server made of it. `REFUSED` is for good, `LATER` is not. `BLOCKED` is a refusal by policy: it is about who we are and how we
+ * send, and for us to mend; the address is good.
+ */
 export type Sent =
   | { readonly outcome: 'TAKEN' }
+  | { readonly outcome: 'BLOCKED'; readonly reason: string }
   | {
       readonly outcome: 'REFUSED' | 'LATER';
       readonly reason: string;
@@ -94,5 +98,10 @@ export class Mailer {
 function judge({ code, command, responseCode, response, message }: NodemailerError): Sent {
   const isAboutMail = code === 'EMESSAGE' || (code === 'EENVELOPE' && command !== 'MAIL FROM');
   const isForGood = isAboutMail && (responseCode === undefined || responseCode >= 500);
-  return { outcome: isForGood ? 'REFUSED' : 'LATER', reason: (response ?? message).slice(0, 500), isAboutMail };
+  const reason = (response ?? message).slice(0, 500);
+  if (isForGood && policyStatus.test(reason)) return { outcome: 'BLOCKED', reason };
+  return { outcome: isForGood ? 'REFUSED' : 'LATER', reason, isAboutMail };
 }
+
+/** Security or policy status, like 5.7.1 or 5.7.26. https://www.rfc-editor.org/rfc/rfc3463#section-3.8 */
+const policyStatus = /^5\d\d[ -]5\.7\.\d/;

@@ -142,7 +142,9 @@ export class Postman {
       const sent = await withPatience(mailer.send(envelope));
       failpoint('mail.after-send');
       const end = endOf(sent, mail.attempts);
-      mailsTried.inc({ outcome: outcomeOf(end) });
+      mailsTried.inc({ outcome: sent.outcome === 'BLOCKED' ? sent.outcome : outcomeOf(end) });
+      if (sent.outcome === 'BLOCKED')
+        logger.error({ ...about, attempts: mail.attempts, reason: sent.reason }, 'A mail was refused by policy');
       if (sent.outcome === 'LATER')
         logger.warn({ ...about, attempts: mail.attempts, reason: sent.reason }, 'A mail could not be sent yet');
       await record(db, mail, { ...end, subject: envelope.subject, messageId: envelope.messageId });
@@ -196,6 +198,13 @@ function endOf(sent: Sent, attempts: number): End {
       return { state: MailState.SENT };
     case 'REFUSED':
       return { state: MailState.BOUNCED, reason: sent.reason };
+    case 'BLOCKED':
+      // Whatever it is that they mind, it is not mended within a minute.
+      return {
+        state: MailState.QUEUED,
+        reason: 'The recipient’s mail server does not take mail from this platform at present.',
+        delaySeconds: delayAfter(attempts + 2),
+      };
     case 'LATER':
       return {
         state: MailState.QUEUED,
