@@ -22,7 +22,7 @@ const bundles = ['dist/bin/', 'dist/test/'];
 /** What npm scripts and images start: `dist/bin/<name>.js`. */
 const programs = Object.fromEntries(
   ['src/main', 'dev/start', 'dev/demo', 'dev/migrate', 'dev/reconcile', 'dev/erase']
-    .concat(['dev/events-replay', 'dev/events-verify', 'dev/ledger-verify'])
+    .concat(['dev/events-replay', 'dev/events-verify', 'dev/ledger-verify', 'dev/mail-bounces'])
     .map((file) => [basename(file), join(root, 'dist', `${file}.js`)]),
 );
 
