@@ -7,7 +7,9 @@ import { root } from '../../dev/local-directory.js';
  * @example testProgram(new URL('./ask.mjs', import.meta.url))
  */
 export function testProgram(script: URL): string {
-  const name = relative(join(root, 'test'), fileURLToPath(script)).replaceAll(sep, '-').replace(/\.mjs$/, '.js');
+  const name = relative(join(root, 'test'), fileURLToPath(script))
+    .replaceAll(sep, '-')
+    .replace(/\.mjs$/, '.js');
   return join(root, 'dist/test', name);
 }
 
