@@ -1,3 +1,4 @@
+import { couponAfterDelete } from './billing/discounts.js';
 import { type Context } from './context.js';
 import { invalid } from './errors.js';
 import { type ObjectName, prefixes } from './objects.js';
@@ -51,10 +52,10 @@ export class Expander {
     if (make && (owner[field] === undefined || owner[field] === null))
       owner[field] = JSON.parse(JSON.stringify(make(ctx, owner as never)));
     const value = owner[field];
-    if (typeof value === 'string' && this.fields.has(field)) owner[field] = this.find(ctx, value) ?? value;
+    if (typeof value === 'string' && this.fields.has(field)) owner[field] = this.find(ctx, value, field) ?? value;
     else if (Array.isArray(value) && value.some((item) => typeof item === 'string') && this.fields.has(field)) {
       owner[field] = value.map((item) =>
-        typeof item === 'string' ? (this.find(ctx, item) ?? item) : (item as unknown),
+        typeof item === 'string' ? (this.find(ctx, item, field) ?? item) : (item as unknown),
       );
     } else if (value === undefined || (typeof value !== 'object' && value !== null)) {
       if (rest.length === 0 && owner['object'] !== undefined && !this.fields.has(field)) {
@@ -66,12 +67,16 @@ export class Expander {
   }
 
   /** Looks on the account itself, then on the platform for what lives there. */
-  private find(ctx: Context, id: string): unknown {
+  private find(ctx: Context, id: string, field: string): unknown {
+    // The only ids without a prefix: whoever makes a coupon may choose its id.
+    if (field === 'coupon') return copy(ctx.table('coupon').get(id) ?? couponAfterDelete(ctx, id).coupon);
     // Payments that are not by card are charges with an id of their own.
     const kind = id.startsWith('py_') ? 'charge' : kinds.find(([, prefix]) => id.startsWith(`${prefix}_`))?.[0];
     if (!kind) return null;
     const home = kind === 'account' || kind === 'application_fee' ? ctx.platform : ctx;
     const found = ctx.table(kind).get(id) ?? home.table(kind).get(id);
-    return found ? (JSON.parse(JSON.stringify(found)) as unknown) : null;
+    return copy(found);
   }
 }
+
+const copy = (found: object | undefined): unknown => found && (JSON.parse(JSON.stringify(found)) as unknown);

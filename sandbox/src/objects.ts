@@ -17,6 +17,7 @@ export interface ObjectTypes {
   credit_note: Stripe.CreditNote;
   credit_note_line_item: Stripe.CreditNoteLineItem;
   customer: Stripe.Customer;
+  discount: Stripe.Discount;
   dispute: Stripe.Dispute;
   event: StoredEvent;
   fee_refund: Stripe.FeeRefund;
@@ -90,6 +91,7 @@ export const prefixes = {
   credit_note: 'cn',
   credit_note_line_item: 'cnli',
   customer: 'cus',
+  discount: 'di',
   dispute: 'du',
   event: 'evt',
   fee_refund: 'fr',

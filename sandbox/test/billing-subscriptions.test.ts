@@ -136,8 +136,8 @@ describe('creation', () => {
     const items = [{ price: price.id }];
     const unknown = { customer: customer.id, items, colour: 'red' } as never;
     expect(await failure(billing.stripe.subscriptions.create(unknown))).toMatchObject({ code: 'parameter_unknown' });
-    const discounted = { customer: customer.id, items, discounts: [{ coupon: 'x' }] };
-    expect(await failure(billing.stripe.subscriptions.create(discounted))).toMatchObject({ param: 'discounts' });
+    const taxed = { customer: customer.id, items, default_tax_rates: ['txr_1'] };
+    expect(await failure(billing.stripe.subscriptions.create(taxed))).toMatchObject({ param: 'default_tax_rates' });
   });
 });
 

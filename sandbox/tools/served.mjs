@@ -24,6 +24,7 @@ const served = [
   '/v1/invoices',
   '/v1/invoiceitems',
   '/v1/invoice_payments',
+  '/v1/coupons',
   '/v1/credit_notes',
   '/v1/billing_portal',
   '/v1/checkout',
@@ -42,7 +43,6 @@ const partly = [
   '/v1/mandates',
   '/v1/files',
   '/v1/tokens',
-  '/v1/coupons',
   '/v1/tax_rates',
   '/v1/account_sessions',
 ];

@@ -1,6 +1,7 @@
 import type Stripe from 'stripe';
 import { type Context } from '../context.js';
 import { type StripeError } from '../errors.js';
+import { discountsAt, useUp } from './discounts.js';
 import { attemptPayment, finalizeInvoice, planDraft } from './invoice-flow.js';
 import { addLines, insertInvoice } from './invoice.js';
 import { attachPendingItems } from './invoice-items.js';
@@ -30,6 +31,7 @@ export function draftInvoice(
     autoAdvance: true,
     ...(options.waits && { finalizesAt: ctx.now + billingSettings(ctx).draft_seconds }),
     subscription,
+    discounts: discountsAt(ctx, subscription, ctx.now),
     ...(options.period && { period: options.period }),
     description: subscription.invoice_settings.description,
     footer: subscription.invoice_settings.footer,
@@ -43,6 +45,7 @@ export function draftInvoice(
     if (item) state.billed[item] = { invoice: invoice.id, line: line.id };
   }
   subscription.latest_invoice = invoice.id;
+  useUp(ctx, subscription, invoice);
   return invoice;
 }
 

@@ -9,6 +9,7 @@ import { mergeMetadata, type Params } from '../params.js';
 import { applicationId } from '../resources/balance.js';
 import { createSetupIntent } from '../resources/setup-intents.js';
 import { billNow } from './bill.js';
+import { askedDiscounts, netTotal, setDiscounts } from './discounts.js';
 import { itemPrice, latestAnchor, type NewItemParams } from './changes.js';
 import { addInvoiceItems, applyFields, checkFeePercent, type createSubscriptionParams } from './fields.js';
 import { anchorFrom, periodAt } from './periods.js';
@@ -238,7 +239,8 @@ export function createSubscription(ctx: Context, params: CreateSubscription): Su
     const lines = firstLines(ctx, subscription, params.proration_behavior !== 'none');
     const charges = subscription.collection_method === 'charge_automatically';
     const extra = (params.add_invoice_items ?? []).length > 0;
-    const owed = lines.reduce((sum, line) => sum + line.amount, 0) > 0 || extra;
+    const discounts = askedDiscounts(ctx, subscription, params.discounts ?? []);
+    const owed = netTotal(ctx, lines, discounts) > 0 || extra;
     const method = methodFor(ctx, subscription);
     if (charges && owed && behavior !== 'default_incomplete') {
       if (!method) throw noMethod();
@@ -249,6 +251,7 @@ export function createSubscription(ctx: Context, params: CreateSubscription): Su
     if (charges && owed && status !== 'trialing') subscription.status = 'incomplete';
     ctx.table('subscription').insert(subscription);
     quietly(ctx, subscription, () => {
+      setDiscounts(ctx, subscription, discounts);
       addInvoiceItems(ctx, subscription, params.add_invoice_items ?? []);
       const { invoice } = billNow(ctx, subscription, 'subscription_create', lines, {
         collect: behavior !== 'default_incomplete',

@@ -7,6 +7,7 @@ import { priceFrom } from '../resources/prices.js';
 import { priceDataParam } from './price-params.js';
 import { resolveMethod } from '../resources/payment-methods.js';
 import { changedItemParams, newItemParams } from './changes.js';
+import { discountsParam } from './discounts.js';
 import { insertItem } from './invoice-items.js';
 import { notDone, unsupported } from './unsupported.js';
 
@@ -54,7 +55,7 @@ const common = {
   default_source: notDone.default_source,
   default_tax_rates: notDone.default_tax_rates,
   description: p.string().clearable(),
-  discounts: notDone.discounts,
+  discounts: discountsParam,
   invoice_settings: p.hash({
     account_tax_ids: unsupported('taxes'),
     custom_fields: p.array(p.hash({ name: p.string().required(), value: p.string().required() })).clearable(),

@@ -6,6 +6,7 @@ import { embeddedList } from '../list.js';
 import { checkAmount } from '../money.js';
 import { idOf } from '../objects.js';
 import { applicationId } from '../resources/balance.js';
+import { creditsOf, discountLines, discountsOf } from './discounts.js';
 import { lineFrom, type LineSpec } from './lines.js';
 import { daySeconds } from './settings.js';
 
@@ -41,6 +42,8 @@ export interface NewInvoice {
   autoAdvance?: boolean;
   subscription?: Stripe.Subscription | null;
   period?: { start: number; end: number };
+  /** In the order in which they are taken off. */
+  discounts?: readonly Stripe.Discount[];
   description?: string | null;
   metadata?: Stripe.Metadata;
   footer?: string | null;
@@ -89,7 +92,7 @@ export function blankInvoice(ctx: Context, given: NewInvoice): Invoice {
     default_source: null,
     default_tax_rates: [],
     description: given.description ?? null,
-    discounts: [],
+    discounts: (given.discounts ?? []).map((discount) => discount.id),
     due_date: null,
     effective_at: null,
     ending_balance: null,
@@ -159,12 +162,26 @@ export function addLines(ctx: Context, invoice: Invoice, specs: LineSpec[]): Str
 
 /** Totals of a draft from its lines. */
 export function sumUp(ctx: Context, invoice: Invoice, lines = linesOf(ctx, invoice)): void {
-  invoice.lines = embeddedList<Stripe.InvoiceLineItem>(lines, `/v1/invoices/${invoice.id}/lines`);
-  const total = lines.reduce((sum, line) => sum + line.amount, 0);
-  invoice.subtotal = invoice.total = invoice.subtotal_excluding_tax = invoice.total_excluding_tax = total;
+  takeTotals(ctx, invoice, lines, discountsOf(ctx, { discounts: invoice.discounts.map((one) => idOf(one)) }));
   const customer = ctx.table('customer').get(idOf(invoice.customer) ?? '');
   invoice.starting_balance = customer?.balance ?? 0;
   invoice.amount_due = invoice.amount_remaining = settle(invoice).due;
+}
+
+/** Puts lines on an invoice, and the sums of them less these discounts. */
+export function takeTotals(
+  ctx: Context,
+  invoice: Invoice,
+  lines: Stripe.InvoiceLineItem[],
+  discounts: readonly Stripe.Discount[],
+): void {
+  const taken = discountLines(ctx, lines, discounts);
+  const subtotal = lines.reduce((sum, line) => sum + line.amount, 0);
+  invoice.lines = embeddedList<Stripe.InvoiceLineItem>(lines, `/v1/invoices/${invoice.id}/lines`);
+  invoice.subtotal = invoice.subtotal_excluding_tax = subtotal;
+  invoice.total_discount_amounts = taken;
+  invoice.total_pretax_credit_amounts = creditsOf(taken);
+  invoice.total = invoice.total_excluding_tax = subtotal - taken.reduce((sum, { amount }) => sum + amount, 0);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
 import { type Context } from '../context.js';
-import { embeddedList } from '../list.js';
-import { blankInvoice, settle } from './invoice.js';
+import { discountsAt } from './discounts.js';
+import { blankInvoice, settle, takeTotals } from './invoice.js';
 import { lineOfItem, pendingItems } from './invoice-items.js';
 import { lineFrom, type LineSpec } from './lines.js';
 
@@ -18,13 +18,17 @@ export function previewOf(
     /** Prorations and items that are pending stand on it as well. */
     withPending: boolean;
     prorationDate?: number;
+    /** Instead of the subscription's own. */
+    discounts?: readonly Stripe.Discount[];
   },
 ): Stripe.Invoice {
   const { customer, subscription, at } = given;
   const currency = given.currency ?? subscription?.currency ?? customer.currency ?? 'usd';
   const [item] = subscription?.items.data ?? [];
+  const discounts = given.discounts ?? (subscription ? discountsAt(ctx, subscription, at) : []);
   const invoice = blankInvoice(ctx, {
     customer,
+    discounts,
     currency,
     reason: 'upcoming',
     collection: subscription?.collection_method ?? 'charge_automatically',
@@ -43,9 +47,7 @@ export function previewOf(
   const lines = [...pending.map((row) => lineOfItem(ctx, row)), ...given.lines].map((spec) =>
     lineFrom(spec, invoice.id, true),
   );
-  const total = lines.reduce((sum, line) => sum + line.amount, 0);
-  invoice.lines = embeddedList<Stripe.InvoiceLineItem>(lines, `/v1/invoices/${invoice.id}/lines`);
-  invoice.subtotal = invoice.total = invoice.subtotal_excluding_tax = invoice.total_excluding_tax = total;
+  takeTotals(ctx, invoice, lines, discounts);
   const { due, balance } = settle(invoice);
   invoice.amount_due = invoice.amount_remaining = due;
   invoice.ending_balance = balance;

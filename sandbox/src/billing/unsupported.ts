@@ -19,7 +19,7 @@ export const notDone = {
   automatic_tax: unsupported('taxes'),
   default_tax_rates: unsupported('taxes'),
   tax_rates: unsupported('taxes'),
-  discounts: unsupported('discounts'),
+  discounts: unsupported('discounts of anything but subscriptions'),
   default_source: unsupported('sources'),
   on_behalf_of: unsupported('on_behalf_of: charges here are direct'),
   transfer_data: unsupported('transfers: charges here are direct'),

@@ -5,6 +5,7 @@ import { idOf } from '../objects.js';
 import { type Params } from '../params.js';
 import { billNow } from './bill.js';
 import { type BillingChange, type BillingOutcome, outcomeOf, setPeriod } from './changes.js';
+import { askedDiscounts, discountsAt, netTotal, setDiscounts } from './discounts.js';
 import { cancelSubscription, pauseSubscription } from './ending.js';
 import { addInvoiceItems, applyFields, type updateSubscriptionParams } from './fields.js';
 import { voidInvoice } from './invoice-flow.js';
@@ -131,11 +132,10 @@ export function updateSubscription(ctx: Context, subscription: Subscription, par
   const outcome = change && outcomeOf(ctx, subscription, change);
   const collects = subscription.collection_method === 'charge_automatically';
   const billsNow = bills(subscription, outcome, params);
+  const discounts = params.discounts === undefined ? null : askedDiscounts(ctx, subscription, params.discounts ?? []);
   const sum = billsNow
-    ? [...outcome!.prorations.map(({ amount = 0 }) => amount), ...outcome!.lines.map(({ amount }) => amount)].reduce(
-        (a, b) => a + b,
-        0,
-      )
+    ? outcome!.prorations.reduce((all, { amount = 0 }) => all + amount, 0) +
+      netTotal(ctx, outcome!.lines, discounts ?? discountsAt(ctx, subscription, ctx.now))
     : 0;
   const owes = collects && sum > 0;
   const behavior = params.payment_behavior ?? 'allow_incomplete';
@@ -153,6 +153,7 @@ export function updateSubscription(ctx: Context, subscription: Subscription, par
     else {
       if (outcome) applyOutcome(ctx, subscription, outcome);
       applyFields(ctx, subscription, params);
+      if (discounts) setDiscounts(ctx, subscription, discounts);
       addInvoiceItems(ctx, subscription, params.add_invoice_items ?? []);
       applyCollection(ctx, subscription, params.pause_collection);
       if (params.cancel_at !== undefined || params.cancel_at_period_end !== undefined)

@@ -13,6 +13,7 @@ import { billingPortalPages } from './billing-portal-pages.js';
 import { charges } from './charges.js';
 import { checkoutPages } from './checkout-pages.js';
 import { checkoutSessions } from './checkout-sessions.js';
+import { coupons } from './coupons.js';
 import { creditNotes } from './credit-notes.js';
 import { customers } from './customers.js';
 import { disputes } from './disputes.js';
@@ -53,6 +54,7 @@ export const resources: Resource[] = [
   authentication,
   balance,
   charges,
+  coupons,
   creditNotes,
   customers,
   paymentIntents,

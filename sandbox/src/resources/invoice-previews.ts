@@ -2,6 +2,7 @@ import type Stripe from 'stripe';
 import { atMoment } from '../billing/moment.js';
 import { changedItemParams, nextCycle, outcomeOf } from '../billing/changes.js';
 import { draftSubscription, firstLines } from '../billing/create.js';
+import { askedDiscounts, discountsParam, lastingDiscounts } from '../billing/discounts.js';
 import { applyFields, cancelAtParam, prorationBehavior } from '../billing/fields.js';
 import { lineOfNew, type NewItem } from '../billing/invoice-items.js';
 import { type LineSpec } from '../billing/lines.js';
@@ -50,7 +51,7 @@ const previewParams = {
     tax_exempt: p.enum('exempt', 'none', 'reverse').clearable(),
     tax_ids: p.any(),
   }),
-  discounts: notDone.discounts,
+  discounts: discountsParam,
   invoice_items: p.array(itemParam),
   issuer: p.any(),
   on_behalf_of: notDone.on_behalf_of,
@@ -125,9 +126,12 @@ function ofSubscription(ctx: Context, subscription: Stripe.Subscription, params:
   if (['canceled', 'incomplete_expired'].includes(subscription.status)) throw nothingUpcoming();
   const details: Details = params.subscription_details ?? {};
   const extra = extraLines(ctx, params, customer, subscription.currency);
+  const asked = params.discounts === undefined ? null : askedDiscounts(ctx, subscription, params.discounts ?? []);
+  const recurring = params.preview_mode === 'recurring';
   const show = (at: number, lines: LineSpec[], withPending = true): Stripe.Invoice =>
     previewOf(ctx, {
       customer,
+      ...((asked ?? recurring) && { discounts: asked ?? lastingDiscounts(ctx, subscription, at) }),
       subscription,
       at,
       lines: [...lines, ...extra],
@@ -205,6 +209,7 @@ function ofNew(ctx: Context, customer: Stripe.Customer, params: Preview, details
   return previewOf(ctx, {
     customer,
     subscription: null,
+    discounts: askedDiscounts(ctx, { ...subscription, id: null }, params.discounts ?? []),
     currency: subscription.currency,
     at: ctx.now,
     lines: [...lines, ...extraLines(ctx, params, customer, subscription.currency)],
@@ -269,7 +274,13 @@ function ofPending(ctx: Context, customer: Stripe.Customer, params: Preview): St
   const given = params.currency ?? params.invoice_items?.find((item) => item.currency)?.currency;
   const currency = checkCurrency(given ?? customer.currency ?? 'usd');
   const lines = extraLines(ctx, params, customer, currency);
-  const preview = previewOf(ctx, { customer, subscription: null, currency, at: ctx.now, lines, withPending: true });
+  const discounts = askedDiscounts(
+    ctx,
+    { id: null, customer: customer.id, currency, discounts: [] },
+    params.discounts ?? [],
+  );
+  const what = { customer, subscription: null, discounts, currency, at: ctx.now, lines, withPending: true };
+  const preview = previewOf(ctx, what);
   if (preview.lines.data.length === 0) throw nothingUpcoming();
   return preview;
 }

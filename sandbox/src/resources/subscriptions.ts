@@ -9,12 +9,13 @@ import {
   prorationBehavior,
   updateSubscriptionParams,
 } from '../billing/fields.js';
+import { dropDiscounts } from '../billing/discounts.js';
 import { followInvoice } from '../billing/follow.js';
 import { resumeExpires, resumeSubscription } from '../billing/resume.js';
 import { changeSubscription, subscriptionState } from '../billing/subscription.js';
 import { dropPendingUpdate, updateSubscription } from '../billing/update.js';
 import { type Context } from '../context.js';
-import { invalid } from '../errors.js';
+import { invalid, missing } from '../errors.js';
 import { listPage } from '../list.js';
 import { idOf } from '../objects.js';
 import { inRange, listParams, mergeMetadata, p } from '../params.js';
@@ -77,6 +78,11 @@ export const subscriptions: Resource = {
       const { subscription } = due(ctx, ref);
       if (subscription?.cancel_at !== at || ['canceled', 'incomplete_expired'].includes(subscription.status)) return;
       endAtDate(ctx, subscription);
+    },
+    'discount.end': (ctx, { ref }) => {
+      const { subscription, rest } = due(ctx, ref);
+      if (!subscription || ['canceled', 'incomplete_expired'].includes(subscription.status)) return;
+      changeSubscription(ctx, subscription, () => dropDiscounts(ctx, subscription, [rest]));
     },
     'subscription.expire': (ctx, { ref }) => {
       const { subscription } = due(ctx, ref);
@@ -185,6 +191,14 @@ export const subscriptions: Resource = {
           ...(params.cancellation_details && { details: params.cancellation_details }),
         }),
       ),
+    ),
+    route('DELETE', '/v1/subscriptions/:id/discount', {}, (ctx, _params, { id }) =>
+      withSubscription(ctx, id, (subscription) => {
+        const [first] = subscription.discounts.map((one) => idOf(one));
+        if (first === undefined) throw missing('discount', id, 'id');
+        changeSubscription(ctx, subscription, () => dropDiscounts(ctx, subscription, [first]));
+        return ctx.table('discount').require(first);
+      }),
     ),
     route(
       'POST',
