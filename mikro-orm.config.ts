@@ -16,6 +16,7 @@ import { StripeAccount, StripeConfig } from './src/features/onboarding/stripe-co
 import { PaymentMethod } from './src/features/payment-methods/payment-method.entity.js';
 import { Payment } from './src/features/payments/payment.entity.js';
 import { Refund } from './src/features/refunds/refund.entity.js';
+import { StripeDiscount } from './src/features/subscriptions/discount.entity.js';
 import { StripePrice } from './src/features/subscriptions/stripe-price.entity.js';
 import { StripeSubscription } from './src/features/subscriptions/subscription.entity.js';
 import { Tenant, User } from './src/features/tenants/tenant.entity.js';
@@ -37,6 +38,7 @@ export const entities: EntityClass<object>[] = [
   PaymentMethod,
   StripeSubscription,
   StripePrice,
+  StripeDiscount,
   StripeInvoice,
   InvoiceLine,
   Payment,

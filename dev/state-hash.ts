@@ -110,7 +110,7 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
         'cancel_at',
         'cancel_at_period_end',
       ],
-      ...['canceled_at', 'ended_at', 'collection_paused'],
+      ...['canceled_at', 'ended_at', 'collection_paused', 'discount_ids'],
     ],
   },
   // The invoice of the PSA's, too: made anew, under another number.
@@ -157,7 +157,25 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
   },
   subscription_history: {
     key: 'stripe_event_id',
-    columns: ['stripe_subscription_id', 'kind', 'effective_at', 'rank', 'state', 'currency', 'replaces'],
+    columns: [
+      'stripe_subscription_id',
+      'kind',
+      'effective_at',
+      'rank',
+      'state',
+      'currency',
+      'discount_ids',
+      'replaces',
+    ],
+  },
+  // Those that an event told of. Its coupon may have had another name when another event came.
+  stripe_discounts: {
+    key: 'stripe_discount_id',
+    columns: [
+      ...['stripe_customer_id', 'stripe_subscription_id', 'stripe_coupon_id', 'duration', 'percent_off', 'amount_off'],
+      ...['currency', 'starts_at', 'ends_at', 'removed_at', 'told_at'],
+    ],
+    where: 'told_at is not null',
   },
   payment_failures: { key: 'attempt', columns: ['amount', 'currency', 'code', 'decline_code', 'failed_at'] },
   // Those of subscriptions are made anew, under other numbers.

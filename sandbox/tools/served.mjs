@@ -24,7 +24,6 @@ const served = [
   '/v1/invoices',
   '/v1/invoiceitems',
   '/v1/invoice_payments',
-  '/v1/coupons',
   '/v1/credit_notes',
   '/v1/billing_portal',
   '/v1/checkout',
@@ -43,6 +42,8 @@ const partly = [
   '/v1/mandates',
   '/v1/files',
   '/v1/tokens',
+  // Not of customers, to which the scripts apply them.
+  '/v1/coupons',
   '/v1/tax_rates',
   '/v1/account_sessions',
 ];

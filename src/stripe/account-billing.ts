@@ -1,5 +1,6 @@
 import * as portal from './billing-portal.js';
 import { type Connection } from './connection.js';
+import * as discounts from './discounts.js';
 import * as disputes from './disputes.js';
 import * as files from './files.js';
 import * as invoices from './invoices.js';
@@ -79,6 +80,16 @@ export class AccountBilling {
   /** {@link subscriptions.retrieveSubscription} */
   retrieveSubscription(id: ids.SubscriptionId): Promise<ids.Subscription> {
     return subscriptions.retrieveSubscription(this.via, id);
+  }
+
+  /** {@link discounts.retrieveCoupon} */
+  retrieveCoupon(id: string): Promise<ids.Coupon> {
+    return discounts.retrieveCoupon(this.via, id);
+  }
+
+  /** {@link discounts.listDiscounts} */
+  listDiscounts(subscription: ids.SubscriptionId): Promise<discounts.DiscountReport[]> {
+    return discounts.listDiscounts(this.via, subscription);
   }
 
   /** {@link subscriptions.listSubscriptions} */

@@ -1,6 +1,7 @@
 import { stripeTime } from '../shared/clock.js';
 import {
   type CustomerId,
+  type DiscountId,
   idOf,
   type Invoice,
   type InvoiceId,
@@ -65,6 +66,8 @@ export interface SubscriptionReport {
   readonly pauseBehavior: (typeof pauseBehaviors)[number] | null;
   readonly resumesAt: Date | null;
   readonly defaultPaymentMethodId: PaymentMethodId | null;
+  /** In the order in which they are taken off: those of its one item, then its own. Those of one item among several are left out. */
+  readonly discountIds: readonly DiscountId[];
   readonly metadata: Metadata;
   readonly created: Date;
 }
@@ -105,6 +108,9 @@ export function subscriptionReport(subscription: Subscription): SubscriptionRepo
     pauseBehavior: paused ? oneOf(pauseBehaviors, paused.behavior, 'pause of a subscription') : null,
     resumesAt: timeOrNull(paused?.resumes_at),
     defaultPaymentMethodId: idOf(subscription.default_payment_method),
+    discountIds: [...((isSingle && first?.discounts) || []), ...(subscription.discounts ?? [])].map((discount) =>
+      idOf<DiscountId>(discount)!,
+    ),
     metadata: subscription.metadata,
     created: stripeTime(subscription.created),
   };

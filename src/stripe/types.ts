@@ -7,7 +7,9 @@ export type AccountV2 = Stripe.V2.Core.Account;
 export type Balance = Stripe.Balance;
 export type BalanceTransaction = Stripe.BalanceTransaction;
 export type Charge = Stripe.Charge;
+export type Coupon = Stripe.Coupon;
 export type Customer = Stripe.Customer;
+export type Discount = Stripe.Discount;
 export type Dispute = Stripe.Dispute;
 export type Invoice = Stripe.Invoice;
 export type InvoiceLineItem = Stripe.InvoiceLineItem;
@@ -45,6 +47,7 @@ export interface ThinNotification {
 export type AccountId = `acct_${string}`;
 export type ChargeId = `ch_${string}` | `py_${string}`;
 export type CustomerId = `cus_${string}`;
+export type DiscountId = `di_${string}`;
 export type DisputeId = `dp_${string}` | `du_${string}`;
 export type EventId = `evt_${string}`;
 export type FileId = `file_${string}`;

@@ -28,6 +28,9 @@ export const eventTypes: Readonly<Record<string, Disposition>> = {
   'customer.subscription.trial_will_end': by('subscriptions'),
   'customer.subscription.paused': by('subscriptions'),
   'customer.subscription.resumed': by('subscriptions'),
+  'customer.discount.created': by('subscriptions'),
+  'customer.discount.updated': by('subscriptions'),
+  'customer.discount.deleted': by('subscriptions'),
   'invoice.created': by('subscriptions'),
   'invoice.finalized': by('subscriptions'),
   'invoice.paid': by('subscriptions'),
@@ -76,6 +79,10 @@ export const eventTypes: Readonly<Record<string, Disposition>> = {
   'payout.reconciliation_completed': by('payouts'),
   'application_fee.created': by('ledger'),
   'application_fee.refunded': by('ledger'),
+
+  'coupon.created': { ignored: 'what it takes off is known once it is redeemed' },
+  'coupon.updated': { ignored: 'only its name can change' },
+  'coupon.deleted': { ignored: 'the discounts that were made of it go on' },
 
   'checkout.session.completed': { ignored: 'its intent and its charge say the same in events of their own' },
 };

@@ -1,3 +1,4 @@
+import { discountEvents } from '../features/subscriptions/discount.events.js';
 import { disputeEvents } from '../features/disputes/dispute.events.js';
 import { insightsEvents } from '../features/insights/insights.events.js';
 import { dunningEvents } from '../features/dunning/dunning.events.js';
@@ -16,6 +17,7 @@ import { HandlerIndex } from './handler-index.js';
 export const handlers = new HandlerIndex(
   onboardingEvents,
   subscriptionEvents,
+  discountEvents,
   paymentMethodEvents,
   invoiceEvents,
   draftFeeEvents,

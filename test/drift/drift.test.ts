@@ -182,6 +182,12 @@ test('a subscription that changed without anybody telling us is noticed, and put
   expect(found.differences).toContainEqual(
     expect.objectContaining({ object: 'subscription', stripeId: id, kind: 'MISSING_HERE', repaired: true }),
   );
+  const { id: coupon } = await call('/v1/coupons', { percent_off: '10', duration: 'forever' });
+  await dropped(() => call(`/v1/subscriptions/${id}`, { 'discounts[0][coupon]': coupon }));
+  const discounted = await drift().run({ dryRun: false, days: 7 });
+  expect(discounted.differences).toContainEqual(
+    expect.objectContaining({ object: 'subscription', stripeId: id, field: 'discounts', ours: '', repaired: true }),
+  );
   await dropped(() => call(`/v1/subscriptions/${id}`, {}, 'DELETE'));
   const ended = await drift().run({ dryRun: false, days: 7 });
   expect(ended.differences).toContainEqual(

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { ratio } from '../../src/features/insights/ratio.js';
 import { takeOverUntold } from '../../src/features/insights/mrr-rollup.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { MrrJob } from '../../src/features/insights/mrr-job.js';
-import { type Business, eventId, type State, Subscribers, type Told } from './support/subscribers.js';
+import { amounts, type Month, mrr, paid, told } from './support/months.js';
+import { eventId, Subscribers, type Told } from './support/subscribers.js';
 
 let all: Subscribers;
 beforeAll(async () => {
@@ -11,31 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => all?.close());
 
-const told = (sub: string, at: string, state: State, before?: State): Told => ({ sub, at, eventId: eventId(), state, ...(before && { before }) }); // prettier-ignore
-const paid = (sub: string, at: string): Told => ({ sub, at, eventId: eventId() });
-
-const amounts = ['opening', 'new', 'expansion', 'contraction', 'churn', 'reactivation', 'closing', 'arr'] as const;
-const counts = ['customers', 'newCustomers', 'reactivatedCustomers', 'churnedCustomers'] as const;
-const rates = ['customerChurnRate', 'revenueChurnRate', 'netRevenueChurnRate'] as const;
-
-interface Month {
-  readonly month: string;
-  readonly currency: string;
-  readonly values: Record<(typeof amounts)[number] | (typeof counts)[number], number>;
-  readonly rates: (string | null)[];
-}
-
-async function mrr({ ask }: Pick<Business, 'ask'>, from: string, to: string): Promise<Month[]> {
-  const fields = [...amounts.map((name) => `${name} { amount currency }`), ...counts, ...rates].join(' ');
-  const { mrr: months } = await ask(`{ mrr(from: "${from}T12:00:00Z", to: "${to}T12:00:00Z") { month ${fields} } }`);
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- an answer
-  return (months as Record<string, any>[]).map((row) => ({
-    month: row.month,
-    currency: row.opening.currency,
-    values: Object.fromEntries([...amounts.map((name) => [name, row[name].amount]), ...counts.map((name) => [name, row[name]])]) as never, // prettier-ignore
-    rates: rates.map((name) => row[name] as string | null),
-  }));
-}
+/** Stripe is not asked: nothing is unknown here that it would know. */
+const jobParts = () => ({ database: all.database, stripe: all.stripe, logger: createLogger('silent') });
 
 const table = (months: readonly Month[]) =>
   months.map(({ month, values }) => [month.slice(0, 7), ...amounts.slice(0, 7).map((name) => values[name]), values.customers]); // prettier-ignore
@@ -181,7 +158,7 @@ test('what no event told is taken over from the subscription, and once', async (
   expect(await takeOverUntold(business.db, 3_600_000)).toBe(1); // they may still be told of; but one customer is new
   const closing = async (at: string) => (await mrr(business, at, at.replace(/\d\d$/, '28')))[0]?.values.closing;
   expect([await closing('2025-01-10'), await closing('2025-03-10')]).toEqual([4_000, 4_000]);
-  await new MrrJob({ database: all.database, logger: createLogger('silent'), settledMs: 0 }).run({
+  await new MrrJob({ ...jobParts(), settledMs: 0 }).run({
     signal: new AbortController().signal,
   });
   expect([await closing('2025-01-10'), await closing('2025-03-10')]).toEqual([4_000, 5_000]);
@@ -205,7 +182,7 @@ test('a tenant whose figures cannot be made does not keep the others from theirs
        billing_interval, interval_count from subscription_history where tenant_id = $1`,
     [first, eventId()],
   );
-  const job = new MrrJob({ database: all.database, logger: createLogger('silent') });
+  const job = new MrrJob(jobParts());
   await expect(job.run({ signal: new AbortController().signal })).rejects.toThrow('It failed for 1 of');
   const waiting = await all.db.query(
     'select distinct tenant_id from mrr_customers where reported <> rolled_up and tenant_id in ($1, $2)',
@@ -262,124 +239,4 @@ test('the same months can be had as CSV, rolled up just before', async () => {
     '2025-01-01T08:00:00.000Z,usd,0.00,10.50,0.00,0.00,0.00,0.00,10.50,126.00,1,1,0',
     '2025-02-01T08:00:00.000Z,usd,10.50,0.00,0.00,1.00,0.00,0.00,9.50,114.00,1,0,0',
   ]);
-});
-
-// Histories that nobody thought of.
-
-interface Change {
-  readonly sub: number;
-  /** Hours since the beginning; no two of one subscription at once. */
-  readonly hour: number;
-  readonly state: State | null;
-}
-
-const aState = fc.record({
-  status: fc.constantFrom(
-    'trialing',
-    'active',
-    'active',
-    'active',
-    'past_due',
-    'unpaid',
-    'paused',
-    'canceled',
-    'incomplete',
-  ),
-  quantity: fc.integer({ min: 0, max: 30 }),
-  unitAmount: fc.integer({ min: 0, max: 99_999 }),
-  interval: fc.constantFrom('day', 'week', 'month', 'year'),
-  intervalCount: fc.constantFrom(1, 1, 2, 3, 6),
-  pause: fc.constantFrom(null, null, null, 'void', 'keep_as_draft', 'mark_uncollectible'),
-}) as fc.Arbitrary<State>;
-
-const aHistory = fc.uniqueArray(
-  fc.record({ sub: fc.nat(5), hour: fc.nat(24 * 400), state: fc.option(aState, { freq: 8 }) }) as fc.Arbitrary<Change>,
-  { minLength: 1, maxLength: 40, selector: ({ sub, hour }) => `${sub} ${hour}` },
-);
-
-const begin = Date.UTC(2025, 0, 1);
-const customerOf = (sub: number) => sub % 3;
-const currencyOf = (sub: number) => (sub === 5 ? 'eur' : 'usd');
-
-/** A month's worth, by the definition and in whole numbers. */
-function worth({ status, quantity, unitAmount, interval, intervalCount, pause }: State): number {
-  if (status !== 'active' && status !== 'past_due') return 0;
-  if (pause === 'void' || pause === 'mark_uncollectible') return 0;
-  const [times, by] = { day: [365, 12], week: [52, 12], month: [1, 1], year: [1, 12] }[interval!] as [number, number];
-  const [above, below] = [BigInt(unitAmount! * quantity! * times), BigInt(by * intervalCount!)];
-  return Number((2n * above + below) / (2n * below));
-}
-
-/** What is left of the whole at the end of a month, looked at afresh for each month. */
-function closingOf(history: readonly Change[], monthEnd: number): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (let sub = 0; sub <= 5; sub += 1) {
-    const past = history.filter((one) => one.sub === sub && begin + one.hour * 3_600_000 < monthEnd);
-    const last = past
-      .filter(({ state }) => state)
-      .toSorted((a, b) => a.hour - b.hour)
-      .at(-1);
-    const hadTrial = history.some((one) => one.sub === sub && one.state?.status === 'trialing');
-    const isPaid = past.some(({ state }) => !state);
-    if (!last || (hadTrial && !isPaid)) continue;
-    const key = `${customerOf(sub)} ${currencyOf(sub)}`;
-    sums.set(key, (sums.get(key) ?? 0) + worth(last.state!));
-  }
-  return sums;
-}
-
-test('whatever happens, in whatever order it is told and however often it is rolled up between: the months are the same', async () => {
-  await fc.assert(
-    fc.asyncProperty(aHistory, fc.infiniteStream(fc.nat(1_000)), async (history, dice) => {
-      const roll = () => dice.next().value as number;
-      const business = await all.aBusiness();
-      const customers = await Promise.all([0, 1, 2].map(() => business.aCustomer()));
-      const subs = await Promise.all(
-        [0, 1, 2, 3, 4, 5].map((sub) => business.aSubscription(customers[customerOf(sub)]!)),
-      );
-      const events = history.map(({ sub, hour, state }): Told => {
-        const at = new Date(begin + hour * 3_600_000).toISOString();
-        return state ? told(subs[sub]!, at, { ...state, currency: currencyOf(sub) }) : paid(subs[sub]!, at);
-      });
-      const shuffled = [...events, ...events.filter(() => roll() < 200)]
-        .map((event) => [roll(), event] as const)
-        .toSorted(([a], [b]) => a - b)
-        .map(([, event]) => event);
-      for (let i = 0; i < shuffled.length; i += 12) {
-        await business.tell(shuffled.slice(i, i + 12));
-        if (roll() < 700) await business.rollUp();
-      }
-      const months = await mrr(business, '2024-12-10', '2026-04-01');
-      const incremental = await business.rolledUp();
-      await business.rollUpAnew();
-      expect(await business.rolledUp()).toEqual(incremental);
-
-      for (const currency of ['usd', 'eur']) {
-        let previous = new Map<string, number>();
-        const seen = new Set<string>();
-        let closing = 0;
-        for (const { month, values } of months.filter((one) => one.currency === currency)) {
-          const end = new Date(month);
-          end.setUTCMonth(end.getUTCMonth() + 1);
-          const sums = closingOf(history, +end);
-          const expected = { new: 0, expansion: 0, contraction: 0, churn: 0, reactivation: 0, customers: 0 };
-          for (const key of [0, 1, 2].map((customer) => `${customer} ${currency}`)) {
-            const [was, is] = [previous.get(key) ?? 0, sums.get(key) ?? 0];
-            if (is > 0) expected.customers += 1;
-            if (was === 0 && is > 0) expected[seen.has(key) ? 'reactivation' : 'new'] += is;
-            else if (is === 0) expected.churn += was;
-            else if (is > was) expected.expansion += is - was;
-            else expected.contraction += was - is;
-            if (is > 0) seen.add(key);
-          }
-          expect(values).toMatchObject(expected);
-          expect(values.opening).toBe(closing);
-          closing = values.closing;
-          expect(closing).toBe(values.opening + values.new + values.expansion + values.reactivation - values.contraction - values.churn); // prettier-ignore
-          previous = sums;
-        }
-      }
-    }),
-    { numRuns: Number(process.env.MRR_RUNS ?? 8) },
-  );
 });

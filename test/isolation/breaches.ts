@@ -22,6 +22,7 @@ const openTo: Readonly<Record<string, readonly string[]>> = {
   payment_methods: ['app_readonly'],
   stripe_subscriptions: ['app_platform', 'app_readonly'],
   stripe_prices: ['app_readonly'],
+  stripe_discounts: ['app_readonly'],
   stripe_invoices: ['app_readonly'],
   invoice_lines: ['app_readonly'],
   invoice_numbers: ['app_readonly'],

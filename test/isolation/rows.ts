@@ -73,6 +73,14 @@ const rowOf: Readonly<Record<string, (planted: Planted, unique: () => string, nu
     stripe_product_id: `prod_${unique()}`,
     stripe_price_id: `price_${unique()}`,
   }),
+  stripe_discounts: (rows, unique) => ({
+    ...ours(),
+    stripe_account_id: rows.get('')!.accountId,
+    stripe_discount_id: `di_${unique()}`,
+    stripe_subscription_id: rows.get('stripe_subscriptions')!.stripe_subscription_id,
+    duration: 'FOREVER',
+    percent_off: 10,
+  }),
   stripe_invoices: (rows, unique) => ({
     ...ours(),
     stripe_account_id: rows.get('')!.accountId,

@@ -45,7 +45,7 @@ function couponOf(ctx: Context, { id }: Discount): Coupon {
 }
 
 /** A discount of a coupon, not kept yet: previews never do. */
-export function draftDiscount(
+function draftDiscount(
   ctx: Context,
   couponId: string,
   { customer, subscription, currency }: { customer: string; subscription: string | null; currency: string },

@@ -1,6 +1,8 @@
 import { type EventHandler, type EventHandlers, type EventOf } from '../../jobs/events.js';
 import { invoiceReport } from '../../stripe/billing-reports.js';
-import { keepPaid, keepState } from './subscription-history.js';
+import { idOf, type CustomerId } from '../../stripe/types.js';
+import { StripeCustomer } from '../customers/customer.entity.js';
+import { keepChanged, keepPaid, keepState } from './subscription-history.js';
 
 type SubscriptionEvent = EventOf<
   | 'customer.subscription.created'
@@ -15,6 +17,19 @@ const subscriptionTold: EventHandler<SubscriptionEvent> = {
   async apply(em, { data }, { accountId, eventId, created }) {
     const previous = 'previous_attributes' in data ? data.previous_attributes : null;
     await keepState(em, data.object, previous, { accountId, eventId, at: created });
+    return 'done';
+  },
+};
+
+/** After the handler that keeps what a discount is. Which subscriptions have it is told by their own events. */
+const discountTold: EventHandler<
+  EventOf<'customer.discount.created' | 'customer.discount.updated' | 'customer.discount.deleted'>
+> = {
+  async apply(em, { data }, { accountId }) {
+    const stripeCustomerId = idOf<CustomerId>(data.object.customer);
+    const owner =
+      stripeCustomerId && (await em.findOne(StripeCustomer, { stripeCustomerId, stripeAccountId: accountId }));
+    if (owner) await keepChanged(em, owner.customerId);
     return 'done';
   },
 };
@@ -34,5 +49,8 @@ export const insightsEvents = {
   'customer.subscription.deleted': subscriptionTold,
   'customer.subscription.paused': subscriptionTold,
   'customer.subscription.resumed': subscriptionTold,
+  'customer.discount.created': discountTold,
+  'customer.discount.updated': discountTold,
+  'customer.discount.deleted': discountTold,
   'invoice.paid': invoicePaid,
 } satisfies EventHandlers;

@@ -6,8 +6,8 @@ import { livemodeOf, tenantOf } from '../../db/tenant-entity.js';
 const batch = 2_000;
 
 /**
- * Brings the monthly figures of a tenant up to date: of the customers whom something was reported of since, and of all of them when the tenant has
- * moved to another time zone. What comes of it is what rolling up everything from the history would give.
+ * Brings the monthly figures of a tenant up to date: of the customers whom something was reported of since, or a discount of whom has ended, and of all
+ * of them when the tenant has moved to another time zone. What comes of it is what rolling up everything from the history would give.
  * @returns how many customers it were
  */
 export async function rollUp(db: TenantDb): Promise<number> {
@@ -37,7 +37,7 @@ async function rollUpSome(em: EntityManager): Promise<number> {
   );
   // Whose event is being processed right now is left for the next time: the event holds the row until it is committed.
   const waiting = await em.execute<{ customer_id: number }[]>(
-    `select customer_id from mrr_customers where reported <> rolled_up order by customer_id limit ${batch} for update skip locked`,
+    `select customer_id from mrr_customers where reported <> rolled_up or due_at <= now() order by customer_id limit ${batch} for update skip locked`,
   );
   if (waiting.length === 0) return 0;
   const ids = waiting.map(({ customer_id: id }) => id);
@@ -48,6 +48,8 @@ async function rollUpSome(em: EntityManager): Promise<number> {
 /**
  * A customer's months from the history of its subscriptions. A subscription counts with what it brought when the month was over; it had a trial, and
  * was not paid for yet: with nothing. A customer's subscriptions are summed first, so what one gains and the other loses is no movement.
+ *
+ * Discounts end without anybody saying so. Until when they have is said by the clock; on a test clock, which is ahead of it, by the last that was told.
  */
 const rollUpCustomers = `
   with wanted as (select unnest(?::integer[]) as customer_id),
@@ -55,25 +57,49 @@ const rollUpCustomers = `
   subs as materialized (
     select s.stripe_subscription_id as sub, s.customer_id from wanted w join stripe_subscriptions s using (customer_id)
   ),
-  trials as materialized (
-    select h.stripe_subscription_id as sub, min(h.effective_at) filter (where h.kind = 'PAID') as paid_at
-    from subscription_history h where h.stripe_subscription_id in (select sub from subs)
-    group by 1 having bool_or(h.status = 'TRIALING')
+  known as materialized (
+    select h.stripe_subscription_id as sub, min(h.effective_at) filter (where h.kind = 'PAID') as paid_at,
+      coalesce(bool_or(h.status = 'TRIALING'), false) as had_trial, greatest(now(), max(h.effective_at)) as present
+    from subscription_history h where h.stripe_subscription_id in (select sub from subs) group by 1
   ),
   states as materialized (
-    select v.stripe_subscription_id as sub, v.effective_at as at, v.currency, v.mrr
+    select v.stripe_subscription_id as sub, v.effective_at as at, v.currency, v.counts, v.price, v.billing_interval, v.interval_count, v.discount_ids,
+      row_number() over (partition by v.stripe_subscription_id order by v.effective_at) as n
     from subscription_states v where v.stripe_subscription_id = any (array(select sub from subs))
   ),
-  points as (
-    select s.sub, s.at, s.currency, case when t.sub is null or s.at >= t.paid_at then s.mrr else 0 end as mrr
-    from states s left join trials t using (sub)
-    union all
-    select t.sub, t.paid_at, before.currency, before.mrr
-    from trials t, lateral (select * from states s where s.sub = t.sub and s.at <= t.paid_at order by s.at desc limit 1) before
+  discounts as materialized (
+    select stripe_discount_id as id, percent_off, amount_off, currency, removed_at, least(ends_at, removed_at) as until from stripe_discounts
+    where duration <> 'ONCE' and stripe_discount_id = any (array(select distinct unnest(discount_ids) from states))
+  ),
+  endings as materialized (
+    select distinct sub, d.until as at, coalesce(d.until = d.removed_at, false) or d.until <= k.present as has_come
+    from states s cross join unnest(s.discount_ids) u (id) join discounts d using (id) join known k using (sub) where d.until is not null
+  ),
+  moments as (
+    select sub, at, n from states
+    union all select sub, at, null from endings where has_come
+    union all select sub, paid_at, null from known where had_trial and paid_at is not null
+  ),
+  placed as (select distinct sub, at, max(n) over (partition by sub order by at) as n from moments),
+  points as materialized (
+    select p.sub, p.at, s.currency, s.counts and (not k.had_trial or coalesce(p.at >= k.paid_at, false)) as counts, s.price, s.billing_interval,
+      s.interval_count, s.discount_ids
+    from placed p join states s using (sub, n) join known k using (sub)
+  ),
+  lowered as (
+    select p.sub, p.at, psa_payments_discounted(p.price, d.percent_off, d.amount_off order by u.place) as price
+    from points p cross join unnest(p.discount_ids) with ordinality u (id, place) join discounts d using (id)
+    where p.counts and (d.until is null or p.at < d.until) and (d.amount_off is null or d.currency = p.currency)
+    group by p.sub, p.at
+  ),
+  valued as (
+    select p.sub, p.at, p.currency,
+      case when p.counts then psa_payments_monthly(coalesce(l.price, p.price), p.billing_interval, p.interval_count) else 0 end as mrr
+    from points p left join lowered l using (sub, at)
   ),
   ends as (
     select distinct on (sub, month) sub, currency, date_trunc('month', at at time zone zone)::date as month, mrr
-    from points, calendar order by sub, month, at desc
+    from valued, calendar order by sub, month, at desc
   ),
   changes as (
     select customer_id, currency, month, sum(change)::bigint as change
@@ -126,7 +152,10 @@ const rollUpCustomers = `
       customers_new = m.customers_new + excluded.customers_new, customers_churned = m.customers_churned + excluded.customers_churned,
       customers_reactivated = m.customers_reactivated + excluded.customers_reactivated
   )
-  update mrr_customers c set rolled_up = c.reported from wanted w where c.customer_id = w.customer_id`;
+  update mrr_customers c set rolled_up = c.reported, due_at = w.due_at from (
+    select customer_id, min(e.at) as due_at from wanted left join subs using (customer_id) left join endings e on e.sub = subs.sub and not e.has_come
+    group by 1
+  ) w where c.customer_id = w.customer_id`;
 
 /**
  * Takes into the history what no event told: a subscription that was there before its history began, or that drift repair put right. An event that
@@ -144,19 +173,19 @@ export async function takeOverUntold(db: TenantDb, settledMs = 3_600_000): Promi
       `with untold as (
          select s.*, last.effective_at as known_until from stripe_subscriptions s
          left join lateral (
-           select v.state, v.effective_at from subscription_states v where v.stripe_subscription_id = s.stripe_subscription_id
+           select v.state, v.discount_ids, v.effective_at from subscription_states v where v.stripe_subscription_id = s.stripe_subscription_id
            order by v.effective_at desc limit 1
          ) last on true
          where s.updated_at <= now() - ? * interval '1 millisecond' and s.stripe_as_of is not null
-           and last.state is distinct from concat_ws(' ', s.status, s.quantity, s.unit_amount, s.billing_interval, s.interval_count,
-             coalesce(s.pause_behavior, '-'))
+           and (last.discount_ids is distinct from s.discount_ids or last.state is distinct from concat_ws(' ', s.status, s.quantity, s.unit_amount,
+             s.billing_interval, s.interval_count, coalesce(s.pause_behavior, '-')))
        ), kept as (
          insert into subscription_history (tenant_id, livemode, stripe_account_id, stripe_subscription_id, kind, effective_at, rank, status, quantity,
-           unit_amount, currency, billing_interval, interval_count, pause_behavior)
+           unit_amount, currency, billing_interval, interval_count, pause_behavior, discount_ids)
          select tenant_id, livemode, stripe_account_id, stripe_subscription_id, 'STATE',
            greatest(known_until, case when ended_at is not null then ended_at when known_until is null then
              least(updated_at, coalesce(trial_start, current_period_start, created_at)) else updated_at end),
-           1, status, quantity, unit_amount, currency, billing_interval, interval_count, pause_behavior
+           1, status, quantity, unit_amount, currency, billing_interval, interval_count, pause_behavior, discount_ids
          from untold returning stripe_subscription_id
        )
        insert into mrr_customers as c (tenant_id, livemode, customer_id)

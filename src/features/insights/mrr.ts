@@ -6,9 +6,10 @@ import { type MrrCohort, type MrrPeriod, type TrialPeriod } from './mrr.types.js
 import { ratio } from './ratio.js';
 import { checkRange, type Range, ReportInterval } from './report-interval.js';
 
-/** Whether something is not rolled up yet, or was with the calendar of another place. */
+/** Whether something is not rolled up yet, or was before a discount ended, or with the calendar of another place. */
 const isStale = `
   exists (select from mrr_customers where reported <> rolled_up)
+  or exists (select from mrr_customers where due_at <= now())
   or exists (select from mrr_calendars c, tenants t where c.time_zone <> t.time_zone)`;
 
 /** What a statement is asked with, as it stands in the statement. */

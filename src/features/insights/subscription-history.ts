@@ -26,12 +26,14 @@ function factsOf(report: SubscriptionReport) {
   const status = subscriptionStatusOf(report.status);
   const { interval, intervalCount } = billingIntervalOf(report);
   const pause = report.pauseBehavior && pauseBehaviorOf(report.pauseBehavior);
-  return { status, quantity: report.quantity, unitAmount: report.unitAmount, interval, intervalCount, pause };
+  const { quantity, unitAmount, discountIds } = report;
+  return { status, quantity, unitAmount, interval, intervalCount, pause, discountIds };
 }
 
-/** As the column `state` writes it. */
-function stateOf({ status, quantity, unitAmount, interval, intervalCount, pause }: ReturnType<typeof factsOf>): string {
-  return `${status} ${quantity} ${unitAmount} ${interval} ${intervalCount} ${pause ?? '-'}`;
+/** As the column `state` writes it, and then the discounts. */
+function stateOf(facts: ReturnType<typeof factsOf>): string {
+  const { status, quantity, unitAmount, interval, intervalCount, pause, discountIds } = facts;
+  return [status, quantity, unitAmount, interval, intervalCount, pause ?? '-', ...discountIds].join(' ');
 }
 
 type Hash = Readonly<Record<string, unknown>>;
@@ -72,7 +74,11 @@ export async function keepState(
     ...{ stripe_account_id: accountId, stripe_subscription_id: report.id, kind: 'STATE', stripe_event_id: eventId },
     ...{ effective_at: at, rank, status: facts.status, quantity: facts.quantity, unit_amount: facts.unitAmount },
     ...{ currency: report.currency, billing_interval: facts.interval, interval_count: facts.intervalCount },
-    ...{ pause_behavior: facts.pause, replaces: replacedState(object, previous) },
+    ...{
+      pause_behavior: facts.pause,
+      discount_ids: arrayOf(facts.discountIds),
+      replaces: replacedState(object, previous),
+    },
   });
 }
 
@@ -86,6 +92,17 @@ export async function keepPaid(
     ...{ stripe_account_id: accountId, stripe_subscription_id: id, kind: 'PAID', stripe_event_id: eventId },
     effective_at: at,
   });
+}
+
+const arrayOf = (ids: readonly string[]): string => `{${ids.map((id) => JSON.stringify(id)).join(',')}}`;
+
+/** Has a customer's figures made anew: something became known that its lines do not say. The customer's row is held until that is committed. */
+export async function keepChanged(em: EntityManager, customerId: number): Promise<void> {
+  await em.execute(
+    `insert into mrr_customers as c (tenant_id, livemode, customer_id) values (?, ?, ?)
+     on conflict (tenant_id, livemode, customer_id) do update set reported = c.reported + 1`,
+    [tenantOf(em), livemodeOf(em), customerId],
+  );
 }
 
 /** One round trip: the line, and that its customer's figures are to be made anew. The customer's row is held until the line is committed. */

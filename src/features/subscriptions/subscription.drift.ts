@@ -65,7 +65,7 @@ async function retrieve({ stripe }: DriftContext, id: string): Promise<Subscript
 
 function factsOf(subscription: StripeSubscription): Facts {
   const { status, quantity, unitAmountMinor, currency, interval, intervalCount, cancelAtPeriodEnd } = subscription;
-  const { collectionPaused, currentPeriodEnd, trialEnd, cancelAt } = subscription;
+  const { collectionPaused, currentPeriodEnd, trialEnd, cancelAt, discountIds } = subscription;
   return {
     status,
     quantity,
@@ -78,6 +78,7 @@ function factsOf(subscription: StripeSubscription): Facts {
     currentPeriodEnd: currentPeriodEnd?.toISOString() ?? null,
     trialEnd: trialEnd?.toISOString() ?? null,
     cancelAt: cancelAt?.toISOString() ?? null,
+    discounts: discountIds.join(' '),
   };
 }
 

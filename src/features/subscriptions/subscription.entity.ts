@@ -8,12 +8,14 @@ import { type Uuid } from '../../shared/uuid.js';
 import { type SubscriptionReport } from '../../stripe/billing-reports.js';
 import {
   type AccountId,
+  type DiscountId,
   type PaymentMethodId,
   type SubscriptionId,
   type SubscriptionItemId,
 } from '../../stripe/types.js';
 import { BillingInterval, Contract } from '../contracts/contract.entity.js';
 import { Customer } from '../customers/customer.entity.js';
+import { StripeDiscount } from './discount.entity.js';
 import {
   billingIntervalOf,
   isFinalSubscription,
@@ -147,6 +149,13 @@ export class StripeSubscription extends ModeRow {
   @Property({ type: 'datetime', nullable: true })
   resumesAt: Date | null = null;
 
+  @Field(() => [StripeDiscount], { description: 'What is taken off its invoices now. At most twenty.' })
+  readonly discounts!: StripeDiscount[];
+
+  /** Stripe's ids, in the order in which they are taken off. */
+  @Property({ type: 'array', columnType: 'text[]' })
+  discountIds: readonly DiscountId[] = [];
+
   /** Stripe's time of the state above; never our own clock's. */
   @Property({ type: 'datetime', nullable: true })
   stripeAsOf: Date | null = null;
@@ -185,7 +194,8 @@ export class StripeSubscription extends ModeRow {
   private says(report: SubscriptionReport, status: SubscriptionStatus): boolean {
     return Object.entries(factsOf(report, status)).every(([name, value]) => {
       const known = this[name as keyof this] as unknown;
-      return known instanceof Date && value instanceof Date ? +known === +value : known === value;
+      if (known instanceof Date && value instanceof Date) return +known === +value;
+      return Array.isArray(known) && Array.isArray(value) ? known.join() === value.join() : known === value;
     });
   }
 }
@@ -214,5 +224,6 @@ function factsOf(report: SubscriptionReport, status: SubscriptionStatus) {
     pauseBehavior: report.pauseBehavior && pauseBehaviorOf(report.pauseBehavior),
     resumesAt: report.resumesAt,
     stripeDefaultPaymentMethodId: report.defaultPaymentMethodId,
+    discountIds: report.discountIds,
   };
 }

@@ -5,6 +5,7 @@ import {
   extendReads,
   first,
   integer,
+  list,
   money,
   newestFirst,
   one,
@@ -14,6 +15,7 @@ import {
   uuid,
 } from '../../db/reads/model.js';
 import { type Uuid } from '../../shared/uuid.js';
+import { discountReads } from './discount.reads.js';
 import { contractReads } from '../contracts/contract.reads.js';
 import { customerReads } from '../customers/customer.reads.js';
 import { StripeSubscription } from './subscription.entity.js';
@@ -41,6 +43,11 @@ export const subscriptionReads = readModel(StripeSubscription, {
     resumesAt: time<Date | null>(),
     canceledAt: time<Date | null>(),
     endedAt: time<Date | null>(),
+    discounts: list(
+      () => discountReads,
+      { stripe_subscription_id: 'stripe_subscription_id' },
+      { where: { isInEffect: true }, limit: 20 },
+    ),
     createdAt: time(),
     updatedAt: time(),
   },

@@ -3,7 +3,10 @@ import { entities } from '../../../mikro-orm.config.js';
 import { Database, type TenantDb } from '../../../src/db/database.js';
 import { createOrm } from '../../../src/db/orm.js';
 import { rollUp } from '../../../src/features/insights/mrr-rollup.js';
-import { keepPaid, keepState } from '../../../src/features/insights/subscription-history.js';
+import { recordDiscount } from '../../../src/features/subscriptions/discount-record.js';
+import { keepChanged, keepPaid, keepState } from '../../../src/features/insights/subscription-history.js';
+import { createLogger } from '../../../src/shared/logger.js';
+import { StripeService } from '../../../src/stripe/stripe.service.js';
 import { type Stage, startStage } from '../../graphql/stage.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { aCustomer, aStripeConfig, aTenant, insertRow, type Row } from '../../support/factories.js';
@@ -18,6 +21,8 @@ export interface State {
   readonly intervalCount?: number;
   readonly currency?: string;
   readonly pause?: 'void' | 'keep_as_draft' | 'mark_uncollectible' | null;
+  /** Ids of discounts, in the order in which they are taken off. */
+  readonly discounts?: readonly string[];
 }
 
 /** Something that Stripe reported. */
@@ -35,7 +40,7 @@ const seconds = (at: string) => Math.floor(Date.parse(at) / 1_000);
 /** As Stripe writes it: what is not about money is left out. */
 function atStripe(id: string, created: string, state: State): Row {
   const { status = 'active', quantity = 1, unitAmount = 1_000, interval = 'month', intervalCount = 1 } = state;
-  const { currency = 'usd', pause = null } = state;
+  const { currency = 'usd', pause = null, discounts = [] } = state;
   const price = { id: 'price_1', unit_amount: unitAmount, recurring: { interval, interval_count: intervalCount } };
   const item = { id: 'si_1', quantity, price, current_period_start: 1, current_period_end: 2 };
   return {
@@ -43,10 +48,11 @@ function atStripe(id: string, created: string, state: State): Row {
     items: { object: 'list', data: [item] },
     pause_collection: pause && { behavior: pause, resumes_at: null },
     cancel_at_period_end: false,
+    discounts,
   };
 }
 
-const changing = ['status', 'items', 'pause_collection'] as const;
+const changing = ['status', 'items', 'pause_collection', 'discounts'] as const;
 
 /** The old values of what changed. */
 function previousOf(now: Row, before: Row): Row {
@@ -54,6 +60,17 @@ function previousOf(now: Row, before: Row): Row {
   const names = changing.filter(differs);
   const items = { items: { data: (before.items as { data: unknown }).data } };
   return Object.fromEntries(names.map((name) => [name, name === 'items' ? items.items : before[name]]));
+}
+
+/** A discount as Stripe reported it; with `removedAt`, also that it is over. With that alone another has taken its place: no more is told of it then. */
+export interface DiscountTold {
+  readonly id: string;
+  readonly percentOff?: number;
+  readonly amountOff?: number;
+  readonly currency?: string;
+  readonly duration?: 'once' | 'repeating' | 'forever';
+  readonly endsAt?: string;
+  readonly removedAt?: string;
 }
 
 export type Business = Awaited<ReturnType<Subscribers['aBusiness']>>;
@@ -64,15 +81,20 @@ export class Subscribers {
     readonly db: TestDatabase,
     readonly stage: Stage,
     readonly database: Database,
+    /** Nobody answers there. */
+    readonly stripe: StripeService,
   ) {}
 
   static async open(): Promise<Subscribers> {
     const db = await createTestDatabase();
     const stage = await startStage({}, db);
-    return new Subscribers(db, stage, new Database(createOrm({ url: db.url, entities }), false));
+    const keys = { secretKey: 'sk_test_nobody', publishableKey: 'pk_test_nobody', livemode: false };
+    const stripe = new StripeService({ ...keys, apiBase: 'http://127.0.0.1:9', logger: createLogger('silent') });
+    return new Subscribers(db, stage, new Database(createOrm({ url: db.url, entities }), false), stripe);
   }
 
   async close(): Promise<void> {
+    this.stripe.close();
     await this.database.orm.close(true);
     await this.stage.stop();
     await this.db.drop();
@@ -104,6 +126,8 @@ export class Subscribers {
         });
         return sub;
       },
+      /** What a discount is, as an event would tell it of a subscription. */
+      tellDiscount: (sub: string, discount: DiscountTold) => tellDiscount(tenantDb, accountId, sub, discount),
       tell: (told: readonly Told[]) => tell(tenantDb, accountId, told),
       ask: async (query: string) => {
         const { data, errors } = await this.stage.ask(query, {}, token);
@@ -150,5 +174,22 @@ async function tell(db: TenantDb, accountId: string, told: readonly Told[]): Pro
       const previous = before ? previousOf(now, atStripe(sub, '2020-01-01T00:00:00Z', before)) : null;
       await keepState(em, now as never, previous, by);
     }
+  });
+}
+
+async function tellDiscount(db: TenantDb, accountId: string, sub: string, told: DiscountTold): Promise<void> {
+  const { id, percentOff, amountOff, currency = 'usd', duration = 'forever', endsAt, removedAt } = told;
+  const isBare = percentOff === undefined && amountOff === undefined;
+  const terms = {
+    ...{ name: null, duration, percentOff: percentOff === undefined ? null : String(percentOff) },
+    ...{ amountOff: amountOff ?? null, currency: amountOff === undefined ? null : currency },
+  };
+  const whole = { subscriptionId: sub, terms, startsAt: new Date(0), endsAt: endsAt ? new Date(endsAt) : null };
+  const report = { id, ...(!isBare && whole) };
+  await db.transaction(async (em) => {
+    const toldAt = new Date(removedAt ?? 0);
+    await recordDiscount(em, report as never, { accountId, toldAt, isOver: removedAt !== undefined } as never);
+    const sql = 'select customer_id as id from stripe_subscriptions where stripe_subscription_id = ?';
+    for (const customer of await em.execute<{ id: number }[]>(sql, [sub])) await keepChanged(em, customer.id);
   });
 }
