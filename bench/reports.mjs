@@ -25,7 +25,8 @@ const cluster = await Cluster.open();
 
 const tenant = '0b000000-0000-4000-8000-000000000000';
 const token = await tokenOf(tenant);
-// Three years of changes: each subscription begins somewhere in them and changes five times; one in three has ended since.
+// Three years of changes: each subscription begins somewhere in them and changes five times; one in three has ended since. One in four has two
+// discounts, of which one ends somewhere in these years.
 const seed = `
 insert into tenants (id, name, time_zone) values ('${tenant}', 'Tenant', 'Europe/Berlin');
 insert into stripe_accounts (tenant_id, stripe_account_id, livemode) values ('${tenant}', 'acct_bench', false);
@@ -33,12 +34,17 @@ insert into customers (tenant_id, id, name, email) select '${tenant}', c, 'Custo
 insert into stripe_subscriptions (tenant_id, livemode, customer_id, stripe_account_id, stripe_subscription_id, status, quantity, unit_amount, currency, billing_interval, stripe_as_of)
   select '${tenant}', false, s, 'acct_bench', 'sub_' || s, 'ACTIVE', 1 + (s * 5) % 40, 1000 + s % 9000, 'usd', 'MONTH', now()
   from generate_series(1, ${subscriptions}) s;
-insert into subscription_history (tenant_id, livemode, stripe_account_id, stripe_subscription_id, kind, stripe_event_id, effective_at, status, quantity, unit_amount, currency, billing_interval, interval_count)
+insert into subscription_history (tenant_id, livemode, stripe_account_id, stripe_subscription_id, kind, stripe_event_id, effective_at, status, quantity, unit_amount, currency, billing_interval, interval_count, discount_ids)
   select '${tenant}', false, 'acct_bench', 'sub_' || s, 'STATE', 'evt_' || s || '_' || n,
     date_trunc('second', now() - interval '3 years' + ((s * 7919) % 20000 + n * 1000 + (s * n) % 700) * interval '1 hour'),
     case when s % 3 = 0 and n = 5 then 'CANCELED' when (s + n) % 11 = 0 then 'PAST_DUE' else 'ACTIVE' end, 1 + (s * n) % 40, 1000 + s % 9000, 'usd',
-    (array['MONTH', 'MONTH', 'MONTH', 'YEAR'])[1 + s % 4], 1
+    (array['MONTH', 'MONTH', 'MONTH', 'YEAR'])[1 + s % 4], 1, case when s % 4 = 1 then array['di_' || s || '_1', 'di_' || s || '_2'] else '{}' end
   from generate_series(1, ${subscriptions}) s, generate_series(0, 5) n;
+insert into stripe_discounts (tenant_id, livemode, stripe_account_id, stripe_discount_id, stripe_subscription_id, duration, percent_off, amount_off, currency, starts_at, ends_at)
+  select '${tenant}', false, 'acct_bench', 'di_' || s || '_' || n, 'sub_' || s, case n when 1 then 'REPEATING' else 'FOREVER' end,
+    case n when 1 then 5 + s % 40 end, case n when 2 then 100 end, case n when 2 then 'usd' end, now() - interval '3 years',
+    case n when 1 then now() - interval '3 years' + (s * 31) % 26000 * interval '1 hour' end
+  from generate_series(1, ${subscriptions}, 4) s, generate_series(1, 2) n;
 insert into mrr_customers (tenant_id, livemode, customer_id) select '${tenant}', false, c from generate_series(1, ${subscriptions}) c;
 insert into ledger_transactions (tenant_id, id, livemode, number, stripe_account_id, cause, stripe_balance_transaction_id, type, category, currency, amount, stripe_fee,
     application_fee, net, source_id, description, booked_at)

@@ -1,5 +1,6 @@
 import { MrrJob } from '../../src/features/insights/mrr-job.js';
 import { discountEvents } from '../../src/features/subscriptions/discount.events.js';
+import { StripeSubscription } from '../../src/features/subscriptions/subscription.entity.js';
 import { handlers } from '../../src/webhooks/handlers.js';
 import { replayEvents } from '../../src/webhooks/replay.js';
 import { startApp, type TestApp } from '../support/harness.js';
@@ -71,7 +72,7 @@ test('what is taken off a subscription lowers its invoices and its recurring rev
   await give(contract, quarter, fixed);
   await tenant.settled();
   expect(await present()).toBe(4_300);
-  expect(await shown(contract)).toEqual([
+  expect((await shown(contract)).toSorted((a, b) => b.duration.localeCompare(a.duration))).toEqual([
     { name: 'Welcome', duration: 'REPEATING', percentOff: '25', amountOff: null, startsAt: instant().replace(/\.\d+/, '.000'), endsAt: expect.any(String) }, // prettier-ignore
     { name: null, duration: 'FOREVER', percentOff: null, amountOff: { amount: 200, currency: 'usd' }, startsAt: expect.any(String), endsAt: null }, // prettier-ignore
   ]);
@@ -108,6 +109,7 @@ test('in whatever order it is told and however often: the same discounts, the sa
   });
   expect(await present()).toBe(9_000);
 
+  expect((await discounts()).filter(({ duration }) => duration === null)).toEqual([]);
   const before = { discounts: await discounts(), history: await history(), months: await months() };
   await app.db.query('alter table subscription_history disable trigger user');
   await app.db.query(`delete from subscription_history where tenant_id = $1`, [tenant.id]);
@@ -133,16 +135,26 @@ test('what no event told is asked of Stripe, once, and its customer’s months a
   await app.db.query('update mrr_customers set reported = reported + 1 where tenant_id = $1', [tenant.id]);
   await tenant.stripe('DELETE', `/coupons/${coupon}`);
   expect(await present()).toBe(before);
-  const job = new MrrJob({ ...parts, settledMs: 0 });
-  const run = () => job.run({ signal: new AbortController().signal });
+  await tenant.rows(`update stripe_subscriptions set discount_ids = discount_ids || '{di_gone}' where tenant_id = $1 and stripe_subscription_id = $2`, contract.stripeId); // prettier-ignore
+  const run = (settings = {}) => new MrrJob({ ...parts, ...settings }).run({ signal: new AbortController().signal });
   const asked = async () => (await app.sandbox.control<{ data: { path: string }[] }>('/requests')).data.filter(({ path }) => path.startsWith('/v1/subscriptions/')).length; // prettier-ignore
-  await run();
-  expect(await present()).toBe(before - 200);
-  const told = await tenant.rows(`select told_at, percent_off from stripe_discounts where tenant_id = $1 and stripe_subscription_id = $2`, contract.stripeId); // prettier-ignore
-  expect(told).toEqual([{ told_at: null, percent_off: '20' }]);
   const calls = await asked();
+  // Its events may still be on their way; and a disconnected account has nothing more to say.
   await run();
+  const connected = (at: string | null) => tenant.rows('update stripe_accounts set disconnected_at = $2 where tenant_id = $1', at); // prettier-ignore
+  await connected(new Date().toISOString());
+  await run({ settledMs: 0 });
+  await connected(null);
   expect(await asked()).toBe(calls);
+  await run({ settledMs: 0 });
+  expect(await present()).toBe(before - 200);
+  const kept = `select told_at, percent_off from stripe_discounts where tenant_id = $1 and (stripe_subscription_id = $2 or stripe_discount_id = 'di_gone') order by 2`; // prettier-ignore
+  expect(await tenant.rows(kept, contract.stripeId)).toEqual([
+    { told_at: null, percent_off: '20' },
+    { told_at: null, percent_off: null },
+  ]);
+  await run({ settledMs: 0 });
+  expect(await asked()).toBe(calls + 1);
 });
 
 test('a discount that is told of after its subscription lowers what was rolled up in between', async () => {
@@ -152,6 +164,8 @@ test('a discount that is told of after its subscription lowers what was rolled u
   const coupon = await aCoupon({ amount_off: '300', currency: 'usd', duration: 'forever' });
   await app.sandbox.control('/deliveries/faults', { hold: true });
   await give(contract, coupon);
+  // The event has the coupon's id alone, and who asks for the coupon hears that there is none: the subscription still knows.
+  await tenant.stripe('DELETE', `/coupons/${coupon}`);
   const { data } = await app.sandbox.control<{ data: { id: string; type: string }[] }>('/deliveries?state=held');
   const release = (wanted: (type: string) => boolean) =>
     app.sandbox.control('/deliveries/release', { ids: data.filter(({ type }) => wanted(type)).map(({ id }) => id) });
@@ -184,4 +198,13 @@ test('one coupon in the place of another ends the one before, and what is not of
   expect(await discounts()).toHaveLength(kept);
   // Of an item, it is its subscription's; and what a coupon's id alone does not say is asked of Stripe.
   expect(await apply({ subscription_item: 'si_1' })).toBe('fetch');
+});
+
+test('what says of discounts what is known already has nothing new', () => {
+  const asOf = new Date();
+  const report = (ids: string[]) => ({ id: 'sub_1', status: 'active', interval: 'month', intervalCount: 1, pauseBehavior: null, discountIds: ids }) as never; // prettier-ignore
+  const subscription = new StripeSubscription();
+  expect(subscription.applyStripe(report(['di_1', 'di_2']), asOf, false)).toBe('newer');
+  expect(subscription.applyStripe(report(['di_1', 'di_2']), asOf, false)).toBe('stale');
+  expect(subscription.applyStripe(report(['di_2', 'di_1']), asOf, false)).toBe('unclear');
 });

@@ -33,7 +33,7 @@ export class MrrJob implements ScheduledJob {
         await takeOverUntold(db, settledMs);
         // What can be said is said, also while Stripe does not answer. What it finds out is rolled up when somebody asks, or in an hour.
         await rollUp(db);
-        await learnDiscounts(db, stripe, { settledMs, learned: keepChanged });
+        await learnDiscounts(db, stripe, { settledMs, signal, learned: keepChanged });
       },
       { everConnected: true },
     );

@@ -54,7 +54,7 @@ export class StripeInvoice extends ModeRow {
   @Property({ type: 'bigint', fieldName: 'credit_noted' })
   creditNotedMinor: number = 0;
 
-  @Field(() => Money, { description: 'The lines together, before tax.' })
+  @Field(() => Money, { description: 'The lines together, before discounts and tax.' })
   readonly subtotal!: Money;
 
   @Field(() => Money, { description: 'Tax, as Stripe computed it.' })

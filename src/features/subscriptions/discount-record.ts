@@ -94,12 +94,21 @@ interface Unknown {
 /**
  * Asks Stripe about the discounts that no event told of: those that were there before their subscription was ours, or whose event was lost.
  * @param settledMs for how long the subscription must not have changed, since its events may still be on their way
+ * @param signal stops it after the subscription that is being asked about
  * @param learned in the transaction in which something was found out about a customer's discounts
  */
 export async function learnDiscounts(
   db: TenantDb,
   stripe: StripeService,
-  { settledMs, learned }: { settledMs: number; learned: (em: EntityManager, customerId: number) => Promise<void> },
+  {
+    settledMs,
+    signal,
+    learned,
+  }: {
+    readonly settledMs: number;
+    readonly signal: AbortSignal;
+    readonly learned: (em: EntityManager, customerId: number) => Promise<void>;
+  },
 ): Promise<void> {
   const unknown = await db.transaction((em) =>
     em.execute<Unknown[]>(
@@ -113,16 +122,18 @@ export async function learnDiscounts(
     ),
   );
   for (const { subscription, account, customer, ids } of unknown) {
+    if (signal.aborted) return;
     const at = stripe.forAccount(account);
     const found: DiscountReport[] = [];
     for (const report of (await orNull(at.listDiscounts(subscription))) ?? []) {
       if (!ids.includes(report.id)) continue;
       found.push({ ...report, terms: report.terms ?? (await fetchTerms(at, { ...report, subscriptionId: null })) });
     }
-    if (found.length === 0) continue;
     await db.transaction(async (em) => {
-      for (const report of found) await recordDiscount(em, report, { accountId: account, toldAt: null, isOver: false });
-      await learned(em, customer);
+      const source = { accountId: account, toldAt: null, isOver: false };
+      // What Stripe shows no more is not asked about again, either.
+      for (const id of ids) await recordDiscount(em, found.find((report) => report.id === id) ?? { id }, source);
+      if (found.length > 0) await learned(em, customer);
     });
   }
 }

@@ -14,9 +14,8 @@ export const discountReads = readModel(StripeDiscount, {
     amountOff: money('amount_off'),
     startsAt: time<Date | null>(),
     endsAt: time<Date | null>(),
-    createdAt: time(),
   },
-  order: ascending('createdAt', 'id'),
+  order: ascending('stripeDiscountId', 'id'),
   filters: {
     isInEffect: {
       sql: (of, value) =>

@@ -51,7 +51,7 @@ export class InvoicePreview {
     return this.report.lines.map((line) => new InvoicePreviewLine(line, this.report.currency));
   }
 
-  @Field(() => Money, { description: 'The lines together, before tax.' })
+  @Field(() => Money, { description: 'The lines together, before discounts and tax.' })
   get subtotal(): Money {
     return this.money(this.report.subtotal);
   }

@@ -149,7 +149,9 @@ export class StripeSubscription extends ModeRow {
   @Property({ type: 'datetime', nullable: true })
   resumesAt: Date | null = null;
 
-  @Field(() => [StripeDiscount], { description: 'What is taken off its invoices now. At most twenty.' })
+  @Field(() => [StripeDiscount], {
+    description: 'What is taken off its invoices now, in no particular order. At most twenty.',
+  })
   readonly discounts!: StripeDiscount[];
 
   /** Stripe's ids, in the order in which they are taken off. */
