@@ -175,7 +175,7 @@ const derivedState: Readonly<Record<string, DerivedTable>> = {
       ...['stripe_customer_id', 'stripe_subscription_id', 'stripe_coupon_id', 'duration', 'percent_off', 'amount_off'],
       ...['currency', 'starts_at', 'ends_at', 'removed_at', 'told_at'],
     ],
-    where: 'told_at is not null',
+    where: 't.told_at is not null',
   },
   payment_failures: { key: 'attempt', columns: ['amount', 'currency', 'code', 'decline_code', 'failed_at'] },
   // Those of subscriptions are made anew, under other numbers.

@@ -68,7 +68,7 @@ const rollUpCustomers = `
     from subscription_states v where v.stripe_subscription_id = any (array(select sub from subs))
   ),
   discounts as materialized (
-    select stripe_discount_id as id, percent_off, amount_off, currency, removed_at, least(ends_at, removed_at) as until from stripe_discounts
+    select stripe_discount_id as id, removed_at, least(ends_at, removed_at) as until from stripe_discounts
     where duration <> 'ONCE' and stripe_discount_id = any (array(select distinct unnest(discount_ids) from states))
   ),
   endings as materialized (
@@ -86,16 +86,16 @@ const rollUpCustomers = `
       s.interval_count, s.discount_ids
     from placed p join states s using (sub, n) join known k using (sub)
   ),
-  lowered as (
-    select p.sub, p.at, psa_payments_discounted(p.price, d.percent_off, d.amount_off order by u.place) as price
-    from points p cross join unnest(p.discount_ids) with ordinality u (id, place) join discounts d using (id)
-    where p.counts and (d.until is null or p.at < d.until) and (d.amount_off is null or d.currency = p.currency)
-    group by p.sub, p.at
-  ),
   valued as (
     select p.sub, p.at, p.currency,
-      case when p.counts then psa_payments_monthly(coalesce(l.price, p.price), p.billing_interval, p.interval_count) else 0 end as mrr
-    from points p left join lowered l using (sub, at)
+      case when p.counts then psa_payments_monthly(coalesce(lowered.price, p.price), p.billing_interval, p.interval_count) else 0 end as mrr
+    from points p left join lateral (
+      -- By the index, point for point: what is known of a point beforehand is too little for PostgreSQL to join two crowds of them well.
+      select psa_payments_discounted(p.price, d.percent_off, d.amount_off order by u.place) as price
+      from unnest(p.discount_ids) with ordinality u (id, place) join stripe_discounts d on d.stripe_discount_id = u.id
+      where d.duration <> 'ONCE' and (d.ends_at is null or p.at < d.ends_at) and (d.removed_at is null or p.at < d.removed_at)
+        and (d.amount_off is null or d.currency = p.currency)
+    ) lowered on p.counts and p.discount_ids <> '{}'
   ),
   ends as (
     select distinct on (sub, month) sub, currency, date_trunc('month', at at time zone zone)::date as month, mrr
