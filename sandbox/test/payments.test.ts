@@ -260,7 +260,8 @@ describe('3-D Secure', () => {
     expect((paid.latest_charge as Stripe.Charge).payment_method_details!.card!.three_d_secure).toMatchObject({
       result: 'authenticated',
     });
-    expect((await eventsOf(since)).slice(0, 4)).toEqual([
+    // An earlier test's charge may be booked meanwhile.
+    expect((await eventsOf(since)).filter((type) => type !== 'charge.updated').slice(0, 4)).toEqual([
       'payment_intent.created',
       'payment_intent.requires_action',
       'charge.succeeded',
