@@ -17,6 +17,8 @@ let runs = 0;
 function installLoader(compilerOptions) {
   if (installed) return;
   installed = true;
+  // As programs have it first: decorators look for it, and a module that could not be loaded once is not tried again.
+  require('reflect-metadata');
   process.setSourceMapsEnabled(true);
   registerHooks({
     resolve(specifier, context, next) {
