@@ -49,22 +49,22 @@ export function clusterUrl(database: string, login?: Login): string {
  * @param from another database to clone; nobody may be connected to it
  */
 export function createTestDatabase(from = testCluster().template): Promise<TestDatabase> {
-  return create(`template ${from}`);
+  return create(`template ${from} strategy file_copy`);
 }
 
 /** A database without any table of ours, that belongs to the migrating role. */
 export function createEmptyDatabase(): Promise<TestDatabase> {
-  return create(`template template0`);
+  return create('template template0');
 }
 
 async function create(source: string): Promise<TestDatabase> {
   const { owner, app, run } = testCluster();
   const name = `psa_test_${run}_${randomBytes(5).toString('hex')}`;
-  await asAdmin((client) => client.query(`create database ${name} owner ${owner.user} ${source}`));
+  await admin().query(`create database ${name} owner ${owner.user} ${source}`);
   const pool = new pg.Pool({
     connectionString: clusterUrl(name),
     max: 2,
-    idleTimeoutMillis: 500,
+    idleTimeoutMillis: 10_000, // to connect takes longer than most of what is asked
     allowExitOnIdle: true,
   });
   pool.on('error', () => undefined); // a test may restart the server, or drop the database
@@ -76,20 +76,20 @@ async function create(source: string): Promise<TestDatabase> {
     query: async (sql, params) => (await pool.query(sql, params)).rows,
     drop: async () => {
       await pool.end();
-      await asAdmin((client) => client.query(`drop database if exists ${name} with (force)`));
+      await admin().query(`drop database if exists ${name} with (force)`);
     },
   };
 }
 
-async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: testCluster().adminUrl });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+/** For databases as a whole. Whoever asks for none for a while need not close it. */
+function admin(): pg.Pool {
+  adminPool ??= new pg.Pool({ connectionString: testCluster().adminUrl, max: 2, allowExitOnIdle: true }).on(
+    'error',
+    () => undefined, // a test may restart the server
+  );
+  return adminPool;
 }
+let adminPool: pg.Pool | undefined;
 
 /** One connection, for what has to stay in one session. The caller ends it. */
 export async function connectTo(url: string): Promise<pg.Client> {

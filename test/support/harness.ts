@@ -57,6 +57,9 @@ export function testEnvironment(db: TestDatabase, sandbox: TestSandbox, port: nu
     PROCESS_ROLE: 'all',
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
     DATABASE_URL: db.url,
+    // Each connection is a process: as many as one test needs, not as many as there is room for.
+    DATABASE_POOL_SIZE: '4',
+    READ_CONNECTIONS: '1',
     STRIPE_MODE: 'test',
     STRIPE_TEST_SECRET_KEY: sandbox.secretKey,
     STRIPE_TEST_PUBLISHABLE_KEY: sandbox.publishableKey,
