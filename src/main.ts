@@ -3,13 +3,9 @@ import { createApp } from './app.js';
 import { ConfigError, loadConfig } from './config.js';
 import { UnsafeRoleError } from './db/runtime-role.js';
 import { createLogger } from './shared/logger.js';
-import { sweepHeap } from './shared/sweep-heap.js';
 
 /** What a supervisor can tell from the exit code: 78 (EX_CONFIG) will not get better by starting again. */
 const exitCode = { failed: 1, misconfigured: 78 } as const;
-
-/** When connections are open and the schedules have been read. */
-const afterStartMs = 2_000;
 
 function stopWith(error: unknown): never {
   const isSetting = error instanceof ConfigError || error instanceof UnsafeRoleError;
@@ -29,7 +25,6 @@ try {
     logger.info('Stopped');
   });
   await app.start();
-  setTimeout(sweepHeap, afterStartMs).unref();
 } catch (error) {
   stopWith(error);
 }
