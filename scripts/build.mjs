@@ -8,7 +8,7 @@ import { bundle } from './bundle.mjs';
 import { compilerOptions } from './compiler-options.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const swc = { ...compilerOptions, configFile: false, swcrc: false, sourceMaps: true };
+const swc = { ...compilerOptions, sourceMaps: true };
 
 /** What is read at run time beside the compiled code, and copied as it is. */
 const assets = new Set(['.sql', '.html', '.css', '.js', '.svg', '.txt']);

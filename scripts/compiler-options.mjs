@@ -7,4 +7,7 @@ export const compilerOptions = {
     transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
   },
   module: { type: 'nodenext' },
+  // Nothing else has a say, whatever lies beside the file.
+  configFile: false,
+  swcrc: false,
 };

@@ -1,7 +1,7 @@
-/** Test files see the globals of the process itself (see runtime.cjs). What is put into them for one file is taken out after it. */
+/** Test files see the globals of the process itself (see runtime.cjs). What Jest replaces in them for one file is put back after it. */
 module.exports = class NativeEnvironment {
   global = globalThis;
-  #before = { console: globalThis.console, exit: process.exit, names: new Set(Object.keys(globalThis)) };
+  #before = { console: globalThis.console, exit: process.exit };
 
   async setup() {
     // Node.js maps positions to the sources itself.

@@ -46,8 +46,6 @@ function installLoader(compilerOptions) {
         filename,
         sourceFileName: filename,
         sourceMaps: 'inline',
-        configFile: false,
-        swcrc: false,
       });
       return { format: 'module', source: code, shortCircuit: true };
     },
