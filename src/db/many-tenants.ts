@@ -28,12 +28,15 @@ export interface ManyTenantsSettings {
   readonly connections?: number;
 }
 
-// Statements are planned once for each connection, perhaps while a table is still empty; none of them may then read all of a table that has grown.
+// Statements are planned once for each connection, perhaps while a table is still empty or a tenant small; none of them may then read all of what
+// has grown. They look up rows by their keys, so each join is a loop of look-ups: a hash or a merge would read all rows of the tenant.
 const opening = `select 1 where concat(
   set_config('role', 'app_tenant', true),
   set_config('${livemodeSetting}', $1, true),
   set_config('plan_cache_mode', 'force_generic_plan', true),
   set_config('enable_seqscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true),
   set_config('statement_timeout', '10s', true),
   set_config('idle_in_transaction_session_timeout', '5s', true)) is null`;
 const tenantIs = `select 1 where set_config('${tenantSetting}', $1, true) is null`;

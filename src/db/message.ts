@@ -1,6 +1,7 @@
 import { type Duplex } from 'node:stream';
 import type pg from 'pg';
 import { type Connection, type Submittable } from 'pg';
+import { serialize } from 'pg-protocol';
 import { isOwnSession } from './own-session.js';
 
 /** A statement with its values as PostgreSQL reads them. */
@@ -68,22 +69,21 @@ class Message implements Submittable {
   ) {}
 
   submit(connection: Connection): void {
-    const wire = connection as unknown as Wire;
-    this.stream = wire.stream;
-    wire.stream.cork();
+    // As one buffer: the system's call for many small ones costs more than putting them together.
+    const parts: Buffer[] = [];
     for (const { sql, values } of this.steps) {
       let name = this.known?.get(sql);
       if (!name) {
         name = this.known ? `m${++names}` : '';
         this.known?.set(sql, name);
         this.fresh.push(sql);
-        wire.parse({ name, text: sql, types: [] });
+        parts.push(serialize.parse({ name, text: sql }));
       }
-      wire.bind({ portal: '', statement: name, values });
-      wire.execute(everything);
+      parts.push(serialize.bind({ statement: name, values: values as (string | null)[] }), execute);
     }
-    wire.sync();
-    wire.stream.uncork();
+    parts.push(sync);
+    this.stream = (connection as unknown as { readonly stream: Duplex }).stream;
+    this.stream.write(Buffer.concat(parts));
   }
 
   /** Nobody answers. The connection is of no use any more. */
@@ -119,13 +119,5 @@ class Message implements Submittable {
   }
 }
 
-/** What a message needs of pg's connection. */
-interface Wire {
-  readonly stream: Duplex;
-  parse(message: { name: string; text: string; types: [] }): void;
-  bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
-  execute(message: { portal: string; rows: number }): void;
-  sync(): void;
-}
-
-const everything = { portal: '', rows: 0 };
+const execute = serialize.execute();
+const sync = serialize.sync();

@@ -64,9 +64,9 @@ const readBeside = `select json_build_object(
   'shares', (select json_agg(p) from (select id, invoice_id, status, amount_received, amount_refunded, succeeded_at from payments
     where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p))`;
 const updatePayments = `update payments p set ${setsOf(paymentColumns)}
-  from json_to_recordset($2) as r(id uuid, ${typesOf(paymentColumns)}) where p.id = any($1) and p.id = r.id`;
+  from json_to_recordset($1) as r(id uuid, ${typesOf(paymentColumns)}) where p.id = r.id`;
 const updateInvoices = `update invoices i set ${setsOf(invoiceColumns)}
-  from json_to_recordset($2) as r(id integer, ${typesOf(invoiceColumns)}) where i.id = any($1) and i.id = r.id`;
+  from json_to_recordset($1) as r(id integer, ${typesOf(invoiceColumns)}) where i.id = r.id`;
 
 /** A payment's share as a row tells it. */
 interface ShareRow {
@@ -141,14 +141,11 @@ export function writeInSets(rows: TenantRows, { payments, invoices, before }: Lo
     columns: readonly Column<Entity>[],
   ) => {
     const changed: string[] = [];
-    const ids: string[] = [];
     for (const entity of entities) {
       const row = rowOf(entity, columns);
-      if (row === before.get(entity)) continue;
-      changed.push(row);
-      ids.push(String(entity.id));
+      if (row !== before.get(entity)) changed.push(row);
     }
-    if (ids.length > 0) rows.tell(statement, ids, `[${changed.join(',')}]`);
+    if (changed.length > 0) rows.tell(statement, `[${changed.join(',')}]`);
   };
   write(updatePayments, payments.values(), paymentColumns);
   write(updateInvoices, invoices.values(), invoiceColumns);
