@@ -173,7 +173,7 @@ export class StripeService {
     return events.retrieveRelatedObject<T>(this.platform, notification);
   }
 
-  /** Whether Stripe counts as up: false while the breaker holds calls back. For readiness and metrics. */
+  /** Whether Stripe counts as up: false while the breaker holds calls back. Who walks over many accounts stops then. */
   get isAvailable(): boolean {
     return !this.wire.breaker.holds;
   }

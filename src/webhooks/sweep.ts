@@ -68,14 +68,17 @@ export class Sweep {
     await this.ticking.stop();
   }
 
-  /** Sweeps every account that is due. @returns how many events were found that had never come */
+  /** Sweeps every account that is due, as long as Stripe is there. @returns how many events were found that had never come */
   async due(): Promise<number> {
     await this.rounds.enlist();
     let found = 0;
-    for (let visit = await this.rounds.next(); visit; visit = this.stopping ? null : await this.rounds.next()) {
-      found += await this.visit(visit);
-    }
+    for (let visit = await this.next(); visit; visit = await this.next()) found += await this.visit(visit);
     return found;
+  }
+
+  private async next(): Promise<Visit | null> {
+    // An account that is visited in vain is put off, the longer the more often.
+    return this.stopping || !this.settings.stripe.isAvailable ? null : this.rounds.next();
   }
 
   private async visit(visit: Visit): Promise<number> {

@@ -35,14 +35,19 @@ export class DriftJob implements ScheduledJob {
     await this.due(signal);
   }
 
-  /** Checks every account that is due. @returns how many were checked */
+  /** Checks every account that is due, as long as Stripe is there. @returns how many were visited */
   async due(signal: AbortSignal): Promise<number> {
-    let checked = 0;
-    for (let visit = await this.rounds.next(); visit; visit = signal.aborted ? null : await this.rounds.next()) {
+    let visited = 0;
+    for (let visit = await this.next(signal); visit; visit = await this.next(signal)) {
       await this.visit(visit, signal);
-      checked += 1;
+      visited += 1;
     }
-    return checked;
+    return visited;
+  }
+
+  private async next(signal: AbortSignal): Promise<Visit | null> {
+    // An account that is visited in vain is put off for an hour.
+    return signal.aborted || !this.settings.stripe.isAvailable ? null : this.rounds.next();
   }
 
   private async visit(visit: Visit, signal: AbortSignal): Promise<void> {

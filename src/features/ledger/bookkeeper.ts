@@ -100,8 +100,10 @@ export class Bookkeeper {
     return this.polling.stop();
   }
 
-  /** Takes up to one batch of accounts that want it, and brings their books up to date. @returns how many were taken */
+  /** Takes up to one batch of accounts that want it, and brings their books up to date; none while Stripe is down. @returns how many were taken */
   async workOnce(): Promise<number> {
+    // What would fail now would be put off the longer for it, up to an hour past the end of the outage.
+    if (!this.stripe.isAvailable) return 0;
     const claims = await this.database.worker((em) => this.claim(em));
     await Promise.all(claims.map((claim) => this.keep(claim)));
     return claims.length;
@@ -114,7 +116,7 @@ export class Bookkeeper {
       this.platformWanted = true;
     }
     const taken = await this.workOnce();
-    if (taken === 0 && this.platformWanted) await this.keepPlatform();
+    if (taken === 0 && this.platformWanted && this.stripe.isAvailable) await this.keepPlatform();
     return taken;
   }
 
