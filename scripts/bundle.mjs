@@ -54,6 +54,10 @@ export async function bundle(entryPoints, outdir) {
     sourcesContent: false,
     // Names of classes are names in the schema, and of entities.
     keepNames: true,
+    // Node.js keeps the text of what it runs: without comments a third less, and half of that again where one sign beyond ASCII made each take two bytes.
+    minifyWhitespace: true,
+    legalComments: 'none',
+    lineLimit: 120,
     // What is CommonJS still calls `require`.
     banner: {
       js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);`,
@@ -74,8 +78,32 @@ export async function bundle(entryPoints, outdir) {
     plugins: [ownAddress(outdir)],
     logLevel: 'warning',
   });
+  await nameLightly(outdir);
   for (const name of Object.keys(entryPoints)) await writeFile(join(outdir, `${name}.js`), beginning(name));
   await writeFile(made, '');
+}
+
+/**
+ * Keeps names in another way than esbuild, which defines the property `name` of each class and function when it is made. V8 (13.6, of Node.js 24)
+ * never gets done with optimizing what constructs a class whose name was defined so ("Bailed out due to dependency change"): under load its compiler
+ * kept a third of a processor busy for good. A getter that is part of the class does no harm. Functions keep theirs, but for arrow functions, which
+ * requests make anew and nobody knows by name.
+ */
+async function nameLightly(outdir) {
+  const ofClass = /static\s*\{\s*__name\(\s*this,\s*("[^"]+")\s*\)\s*;?\s*\}/g; // lines may break anywhere
+  const helper = /__name=\((\w+),(\w+)\)=>(?=__defProp\()/;
+  let helpers = 0;
+  for await (const file of glob('*.js', { cwd: outdir })) {
+    const path = join(outdir, file);
+    const code = await readFile(path, 'utf8');
+    if (helper.test(code)) helpers += 1;
+    const named = code
+      .replace(ofClass, 'static get name(){return$1}')
+      .replace(helper, '__name=($1,$2)=>$1.name===$2||$1.prototype===undefined?$1:');
+    if (named.includes('__name(this,')) throw new Error(`A class in ${file} is named in a way that is not known here.`);
+    await writeFile(path, named);
+  }
+  if (helpers !== 1) throw new Error(`esbuild's helper __name was found ${helpers} times.`);
 }
 
 async function isCurrent(made, entryPoints) {
