@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 /* eslint-disable @typescript-eslint/no-explicit-any -- the answers of many different queries are looked into */
 import { buildSchema, graphql, type GraphQLResolveInfo, type GraphQLObjectType } from 'graphql';
 import { attachReads } from '../../src/db/reads/attach.js';
@@ -690,6 +691,36 @@ describe('failures', () => {
       void pipeline.run(['app_tenant', tenantA, 'false'], [{ sql, parameters: [], resolve, reject }]);
     });
     await expect(attempt).rejects.toThrow(/read-only transaction/);
+    await pipeline.stop();
+  });
+
+  /** Asks for one value. */
+  const askOn = (pipeline: Pipeline, sql: string) =>
+    new Promise((resolve, reject) => {
+      const answer = ([row]: unknown[][]) => resolve(row![0]);
+      void pipeline.run(['app_tenant', tenantA, 'false'], [{ sql, parameters: [], resolve: answer, reject }]);
+    });
+
+  test('what comes while a slow question is under way does not wait behind it', async () => {
+    const pipeline = new Pipeline({ url: db.url, logger, connections: 2 });
+    const answered: string[] = [];
+    const ask = (sql: string) => askOn(pipeline, sql).then(() => answered.push(sql));
+    await ask('select 1');
+    const slow = ask('select pg_sleep(1)');
+    await sleep(50);
+    await Promise.all([...Array.from({ length: 100 }, (_, i) => ask(`select ${i}`)), slow]);
+    expect(answered.at(-1)).toBe('select pg_sleep(1)');
+    await pipeline.stop();
+  });
+
+  test('questions go by one connection as long as it keeps up, and by another when too many wait for it', async () => {
+    const pipeline = new Pipeline({ url: db.url, logger, connections: 4 });
+    const backendsOf = async (questions: number) => {
+      const asked = Array.from({ length: questions }, () => askOn(pipeline, 'select pg_backend_pid()'));
+      return new Set(await Promise.all(asked)).size;
+    };
+    expect(await backendsOf(32)).toBe(1);
+    expect(await backendsOf(33)).toBe(2);
     await pipeline.stop();
   });
 

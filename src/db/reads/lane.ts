@@ -43,8 +43,6 @@ export class Lane {
   /** Whether PostgreSQL, or a pooler, took the connection. */
   wasLetIn = false;
   underWay = 0;
-  /** Transactions that leave with the next write. */
-  gathered = 0;
   /** Not behind a pooler, where the next transaction may meet another session. */
   private keepsNames = true;
   private readonly client: pg.Client;
@@ -77,12 +75,17 @@ export class Lane {
     this.ready.catch(() => undefined);
     const silenceMs = settings.silenceMs ?? 15_000;
     this.watch = setInterval(() => {
-      if (this.underWay && performance.now() - this.lastSign > silenceMs) this.stream?.destroy();
+      if (this.silence > silenceMs) this.stream?.destroy();
     }, 1_000).unref();
   }
 
   get isUsable(): boolean {
     return !this.broken && !this.retired;
+  }
+
+  /** Milliseconds for which an answer has been waited for. */
+  get silence(): number {
+    return this.underWay ? performance.now() - this.lastSign : 0;
   }
 
   /** @returns the statements that may be sent again, here or elsewhere, because they were not answered */
@@ -154,11 +157,9 @@ export class Lane {
       setImmediate(() => {
         const { stream } = connection;
         this.stream = stream;
-        this.gathered = 0;
         if (stream.writable) stream.write(gathering.take());
       });
     }
-    this.gathered += 1;
     return gathering;
   }
 
