@@ -36,6 +36,8 @@ export interface WorkerSettings {
   readonly batches?: number;
   /** Milliseconds during which events gather after a claim that took all there were: 25. An event that finds the worker idle is taken at once. */
   readonly gatherMs?: number;
+  /** The same at the most, while many come: 100. Else several processes take events from one another, and each few of every tenant. */
+  readonly longestGatherMs?: number;
   /** Events being fetched from Stripe at the same time: 8. */
   readonly fetches?: number;
   /** Milliseconds a claim lasts without being renewed, and so about what it takes until a killed worker's events go on: 10,000. */
@@ -44,6 +46,9 @@ export interface WorkerSettings {
   readonly pollMs?: number;
   readonly retry?: RetryPolicy;
 }
+
+/** Events in a claim from which on many count as coming. */
+const crowd = 64;
 
 /** How many times an event may take its worker down with it. */
 const mostCrashes = 20;
@@ -66,6 +71,8 @@ export class Worker {
   private readonly retry: RetryPolicy;
   private readonly wakers = new Set<() => void>();
   private awake = 0;
+  /** How often somebody said that there are new events. */
+  private told = 0;
   private stopping = false;
   private loops: Promise<void>[] = [];
   private stopped: Promise<void> | null = null;
@@ -112,7 +119,8 @@ export class Worker {
   }
 
   private wake(channel: string | null): void {
-    if (channel !== queueChannel) this.sweepParked = true;
+    if (channel === queueChannel) this.told += 1;
+    else this.sweepParked = true;
     this.nudge();
   }
 
@@ -122,7 +130,7 @@ export class Worker {
   }
 
   private async loop(): Promise<void> {
-    const { batchSize = 1_000, gatherMs = 25, logger } = this.settings;
+    const { batchSize = 1_000, logger } = this.settings;
     while (!this.stopping) {
       const heard = this.awake;
       try {
@@ -144,12 +152,23 @@ export class Worker {
           metrics.workerBatchSize.observe(lease.events.length);
           await this.process(lease);
           this.nudge(); // what waited for these objects may go on
-          if (lease.events.length < batchSize && !this.stopping) await sleep(gatherMs);
+          if (lease.events.length < batchSize) await this.gather(lease.events.length);
         }
       } catch (error) {
         logger.error({ err: error }, 'The worker could not get at its queue');
         await this.pause(this.awake, 1_000);
       }
+    }
+  }
+
+  /** Lets events come together, for the longer the more of them come, and no longer than they do. @param claimed how many there were last time */
+  private async gather(claimed: number): Promise<void> {
+    const { gatherMs = 25, longestGatherMs = 100 } = this.settings;
+    const end = performance.now() + (claimed < crowd ? 0 : longestGatherMs - gatherMs);
+    for (let told = -1; !this.stopping && told !== this.told;) {
+      told = this.told;
+      await sleep(gatherMs);
+      if (performance.now() >= end) return;
     }
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventHandler, type EventHandlers } from '../../src/jobs/events.js';
 import { AppError } from '../../src/shared/errors.js';
 import { StripeFailure } from '../../src/stripe/stripe-errors.js';
@@ -32,6 +33,21 @@ test('an event is processed once, soon after it was stored', async () => {
   await queueIsEmpty();
   expect(await stage.notes()).toEqual([event.id]);
   expect(await stage.stored(event.id)).toEqual({ status: 'PROCESSED', attempts: 1, last_error: null });
+});
+
+test('while many events come they are taken together, and no longer waited for than they come', async () => {
+  await open({ 'payment_intent.succeeded': noting });
+  const { account } = await stage.aTenant();
+  await Promise.all(Array.from({ length: 64 }, () => stage.deliver(anEvent({ account }))));
+  stage.aWorker({ gatherMs: 500, longestGatherMs: 600_000 });
+  await queueIsEmpty();
+  const later = Array.from({ length: 12 }, () => anEvent({ account }));
+  for (const event of later) {
+    await stage.deliver(event);
+    await sleep(100);
+  }
+  expect(await stage.stored(later[0]!.id)).toMatchObject({ status: 'RECEIVED' });
+  await queueIsEmpty();
 });
 
 test('what the same process took in is not read back, but from the second try on', async () => {
