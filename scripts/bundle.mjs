@@ -86,21 +86,26 @@ export async function bundle(entryPoints, outdir) {
 /**
  * Keeps names in another way than esbuild, which defines the property `name` of each class and function when it is made. V8 (13.6, of Node.js 24)
  * never gets done with optimizing what constructs a class whose name was defined so ("Bailed out due to dependency change"): under load its compiler
- * kept a third of a processor busy for good. A getter that is part of the class does no harm. Functions keep theirs, but for arrow functions, which
- * requests make anew and nobody knows by name.
+ * kept a third of a processor busy for good. A getter that is part of the class does no harm. Arrow functions get no name: requests make them anew, and
+ * nobody knows them by it. Lines stay where the source map has them.
  */
 async function nameLightly(outdir) {
   const ofClass = /static\s*\{\s*__name\(\s*this,\s*("[^"]+")\s*\)\s*;?\s*\}/g; // lines may break anywhere
-  const helper = /__name=\((\w+),(\w+)\)=>(?=__defProp\()/;
+  const helper = /__name\s*=\s*\((\w+),\s*(\w+)\)\s*=>\s*(?=__defProp\()/;
+  const linesOf = (text) => text.replace(/[^\n]/g, '');
   let helpers = 0;
   for await (const file of glob('*.js', { cwd: outdir })) {
     const path = join(outdir, file);
     const code = await readFile(path, 'utf8');
     if (helper.test(code)) helpers += 1;
     const named = code
-      .replace(ofClass, 'static get name(){return$1}')
-      .replace(helper, '__name=($1,$2)=>$1.name===$2||$1.prototype===undefined?$1:');
-    if (named.includes('__name(this,')) throw new Error(`A class in ${file} is named in a way that is not known here.`);
+      .replace(ofClass, (match, name) => `static get name(){return${name}}${linesOf(match.replace(name, ''))}`)
+      .replace(helper, (match, target, name) => {
+        const isArrow = `${target}.prototype===undefined&&${target}.constructor===Function`;
+        return `__name=(${target},${name})=>${target}.name===${name}||${isArrow}?${target}:${linesOf(match)}`;
+      });
+    if (/__name\(\s*this\b/.test(named))
+      throw new Error(`A class in ${file} is named in a way that is not known here.`);
     await writeFile(path, named);
   }
   if (helpers !== 1) throw new Error(`esbuild's helper __name was found ${helpers} times.`);

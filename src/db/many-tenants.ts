@@ -28,8 +28,9 @@ export interface ManyTenantsSettings {
   readonly connections?: number;
 }
 
-// Statements are planned once for each connection, perhaps while a table is still empty or a tenant small; none of them may then read all of what
-// has grown. They look up rows by their keys, so each join is a loop of look-ups: a hash or a merge would read all rows of the tenant.
+// Statements are planned once for each connection, perhaps while a table is still empty, and for the tenant that happens to come first. What is cheap
+// for a small tenant, to read all its rows, may take seconds for another: a row that is read costs so much here that only look-ups by key are left.
+// For the same reason statements compare `tenant_id` with a parameter of theirs, too: PostgreSQL then reckons with an average tenant.
 const opening = `select 1 where concat(
   set_config('role', 'app_tenant', true),
   set_config('${livemodeSetting}', $1, true),
@@ -37,6 +38,8 @@ const opening = `select 1 where concat(
   set_config('enable_seqscan', 'off', true),
   set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true),
+  set_config('cpu_tuple_cost', '100', true),
+  set_config('cpu_index_tuple_cost', '100', true),
   set_config('statement_timeout', '10s', true),
   set_config('idle_in_transaction_session_timeout', '5s', true)) is null`;
 const tenantIs = `select 1 where set_config('${tenantSetting}', $1, true) is null`;

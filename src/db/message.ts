@@ -83,7 +83,7 @@ class Message implements Submittable {
     }
     parts.push(sync);
     this.stream = (connection as unknown as { readonly stream: Duplex }).stream;
-    this.stream.write(Buffer.concat(parts));
+    if (this.stream.writable) this.stream.write(Buffer.concat(parts));
   }
 
   /** Nobody answers. The connection is of no use any more. */

@@ -5,6 +5,7 @@ import { type Logger } from '../shared/logger.js';
 import { eventsMissed, sweepsFailed } from '../shared/metrics.js';
 import { Pace } from '../shared/pace.js';
 import { Ticking } from '../shared/repeat.js';
+import { StripeFailure } from '../stripe/stripe-errors.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type EventId } from '../stripe/types.js';
 import { type VerifiedWebhook } from '../stripe/webhook-signature.js';
@@ -77,7 +78,7 @@ export class Sweep {
   }
 
   private async next(): Promise<Visit | null> {
-    // An account that is visited in vain is put off, the longer the more often.
+    // What is sure to fail is not begun.
     return this.stopping || !this.settings.stripe.isAvailable ? null : this.rounds.next();
   }
 
@@ -93,7 +94,8 @@ export class Sweep {
     } catch (error) {
       sweepsFailed.inc();
       logger.warn({ err: error, account, tenantId, failures: visit.failures + 1 }, 'An account could not be swept');
-      const pause = Math.min(60_000 * 2 ** Math.min(visit.failures, 10), longestPauseMs);
+      const longest = error instanceof StripeFailure && error.isTransient ? 60_000 : longestPauseMs;
+      const pause = Math.min(60_000 * 2 ** Math.min(visit.failures, 10), longest);
       await this.rounds.failed(visit, pause, reasonOf(error));
       return 0;
     }

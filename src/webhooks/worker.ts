@@ -152,7 +152,7 @@ export class Worker {
           metrics.workerBatchSize.observe(lease.events.length);
           await this.process(lease);
           this.nudge(); // what waited for these objects may go on
-          if (lease.events.length < batchSize) await this.gather(lease.events.length);
+          if (lease.events.length < batchSize) await this.gather(lease);
         }
       } catch (error) {
         logger.error({ err: error }, 'The worker could not get at its queue');
@@ -161,10 +161,12 @@ export class Worker {
     }
   }
 
-  /** Lets events come together, for the longer the more of them come, and no longer than they do. @param claimed how many there were last time */
-  private async gather(claimed: number): Promise<void> {
+  /** Lets events come together, for the longer the more of them came last time, and no longer than they do. */
+  private async gather({ events }: Lease): Promise<void> {
     const { gatherMs = 25, longestGatherMs = 100 } = this.settings;
-    const end = performance.now() + (claimed < crowd ? 0 : longestGatherMs - gatherMs);
+    // Suspects were given back, but for one.
+    const isCrowd = events.filter(({ crashes }) => crashes === 0).length >= crowd;
+    const end = performance.now() + (isCrowd ? longestGatherMs - gatherMs : 0);
     for (let told = -1; !this.stopping && told !== this.told;) {
       told = this.told;
       await sleep(gatherMs);

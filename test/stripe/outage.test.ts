@@ -58,6 +58,8 @@ test('the comparison with Stripe ends its round when Stripe turns out to be down
   const { signal } = new AbortController();
   expect(await job.due(signal)).toBe(1);
   expect(await job.due(signal)).toBe(0);
+  const put = `drift_due_at > now() and drift_due_at < now() + interval '70 seconds'`;
+  expect(await db.query(`select from stripe_sweeps where ${put}`)).toHaveLength(1);
   stripe.close();
 });
 
@@ -73,4 +75,28 @@ test('no books are taken up while Stripe is down', async () => {
   const [row] = await db.query<{ attempts: string }>('select sum(attempts) as attempts from ledger_imports');
   expect(Number(row!.attempts)).toBe(1);
   stripe.close();
+});
+
+test('an account that was visited in vain because Stripe is down is visited again soon after, however often that happened', async () => {
+  const stripe = downStripe();
+  await db.query('update ledger_imports set attempts = 11, next_attempt_at = now(), lease_until = null');
+  await new Bookkeeper(database, stripe, [], [], { logger: silent, batch: 1 }).workOnce();
+  const [books] = await db.query<{ soon: boolean }>(
+    `select next_attempt_at < now() + interval '16 seconds' as soon from ledger_imports where attempts = 12`,
+  );
+  expect(books).toEqual({ soon: true });
+
+  await db.query(`update stripe_sweeps set failures = 9, due_at = now(), lease_until = null`);
+  const inbox = new Inbox({ url: db.url, logger: silent });
+  const again = downStripe();
+  const sweep = new Sweep({ database, stripe: again, handlers, inbox, clock: systemClock, logger: silent });
+  await sweep.due();
+  const rounds = await db.query<{ soon: boolean }>(
+    `select due_at < now() + interval '70 seconds' as soon from stripe_sweeps where failures > 9`,
+  );
+  expect(rounds.length).toBeGreaterThan(0);
+  expect(rounds.every(({ soon }) => soon)).toBe(true);
+  await sweep.stop();
+  await inbox.close();
+  for (const one of [stripe, again]) one.close();
 });

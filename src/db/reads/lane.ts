@@ -40,9 +40,10 @@ export class Lane {
   readonly ready: Promise<unknown>;
   /** Whether `ready` has come true. */
   isReady = false;
-  /** Whether PostgreSQL, or a pooler, took the connection. */
-  wasLetIn = false;
+  /** Transactions that wait here, for the connection or for their answers. */
   underWay = 0;
+  /** Whether PostgreSQL, or a pooler, took the connection. */
+  private wasLetIn = false;
   /** Not behind a pooler, where the next transaction may meet another session. */
   private keepsNames = true;
   private readonly client: pg.Client;
@@ -52,6 +53,8 @@ export class Lane {
   private gathering: Gathering | null = null;
   /** When the oldest transaction under way was sent, or one was answered last. */
   private lastSign = 0;
+  /** Milliseconds that an answer takes after the one before, on average of late. */
+  private pace = 0;
   private broken = false;
   private retired = false;
   private readonly watch: NodeJS.Timeout;
@@ -75,7 +78,7 @@ export class Lane {
     this.ready.catch(() => undefined);
     const silenceMs = settings.silenceMs ?? 15_000;
     this.watch = setInterval(() => {
-      if (this.silence > silenceMs) this.stream?.destroy();
+      if (this.underWay && this.silence > silenceMs) this.stream?.destroy();
     }, 1_000).unref();
   }
 
@@ -83,19 +86,42 @@ export class Lane {
     return !this.broken && !this.retired;
   }
 
-  /** Milliseconds for which an answer has been waited for. */
-  get silence(): number {
-    return this.underWay ? performance.now() - this.lastSign : 0;
+  /** Milliseconds that who comes now will probably wait. One that has been silent for half of a time is taken to be so for all of it. */
+  get wait(): number {
+    return this.underWay ? Math.max(this.underWay * this.pace, 2 * this.silence) : 0;
   }
 
-  /** @returns the statements that may be sent again, here or elsewhere, because they were not answered */
+  /** Milliseconds for which an answer has been waited for. */
+  private get silence(): number {
+    return performance.now() - this.lastSign;
+  }
+
+  /**
+   * @returns the statements that may be sent again, here or elsewhere, because they were not answered
+   * @throws what kept it from being opened
+   */
   run(scope: Scope, statements: readonly Statement[], mayRepeat: boolean): Promise<readonly Statement[]> {
     if (!this.underWay++) this.lastSign = performance.now();
+    if (this.isReady) return this.send(scope, statements, mayRepeat);
+    return this.ready.then(
+      () => this.send(scope, statements, mayRepeat),
+      (error: unknown) => {
+        this.underWay -= 1;
+        // PostgreSQL let it in, and it broke before it could be used: nothing was sent, another may do better.
+        if (this.wasLetIn && mayRepeat) return statements;
+        throw error;
+      },
+    );
+  }
+
+  private send(scope: Scope, statements: readonly Statement[], mayRepeat: boolean): Promise<readonly Statement[]> {
     return new Promise((resolve) => {
       const named = statements.map((statement) => ({ statement, name: this.nameOf(statement.sql) }));
       const done = (again: readonly Statement[]) => {
+        const now = performance.now();
+        this.pace += (now - this.lastSign - this.pace) / 16;
         this.underWay -= 1;
-        this.lastSign = performance.now();
+        this.lastSign = now;
         if (this.names > maxPrepared) this.retired = true;
         if (this.retired && !this.underWay) void this.close();
         resolve(again);
@@ -131,6 +157,7 @@ export class Lane {
       const first = { name: 'opening', text: opening, values: ['none', '', ''], query_timeout: connectTimeoutMs };
       if (this.keepsNames) await this.client.query(first);
       this.isReady = true;
+      this.lastSign = performance.now();
     } catch (error) {
       this.fail(error as Error);
       throw error;

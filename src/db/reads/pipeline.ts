@@ -5,11 +5,11 @@ export interface PipelineSettings extends LaneSettings {
   readonly connections: number;
 }
 
-/** So many transactions wait for one connection before another is used. It answers them one after the other. */
-const mostInLane = 32;
+/** Milliseconds: who would probably wait for longer goes by another connection. */
+const patienceMs = 10;
 
-/** Milliseconds without an answer after which what is under way on a connection counts as slow: nothing more is put behind it. */
-const slowMs = 10;
+/** After a connection that could not be made, none is tried for so many milliseconds while there are others. */
+const pauseMs = 1_000;
 
 /**
  * A few connections on which whole transactions are sent without waiting for answers: one right behind the other, many in one packet.
@@ -20,6 +20,8 @@ const slowMs = 10;
 export class Pipeline {
   private readonly lanes = new Set<Lane>();
   private stopped = false;
+  private opening: Lane | null = null;
+  private notBefore = 0;
 
   constructor(private readonly settings: PipelineSettings) {}
 
@@ -28,9 +30,7 @@ export class Pipeline {
     let waiting = statements;
     for (let tries = 1; waiting.length; tries += 1) {
       try {
-        const lane = this.lane();
-        if (!lane.isReady && !(await this.isOpened(lane, tries < 3))) continue;
-        waiting = await lane.run(scope, waiting, tries < 3);
+        waiting = await this.lane(tries > 1).run(scope, waiting, tries < 3);
       } catch (error) {
         return waiting.forEach(({ reject }) => reject(error as Error));
       }
@@ -43,40 +43,50 @@ export class Pipeline {
   }
 
   /**
-   * @returns false when PostgreSQL let it in and it broke before it could be used: nothing was sent, another may do better
-   * @throws what kept it from being opened
+   * The first connection that keeps up, else the least busy, while another is opened. What goes by one connection leaves in one write and is answered in
+   * few, while node works on the answers before: spread over four, the same requests cost node and PostgreSQL a tenth more, and each waits for the other.
+   * @param isRepeated what broke a connection must not take all that waited there to the next one
    */
-  private async isOpened(lane: Lane, mayRepeat: boolean): Promise<boolean> {
-    try {
-      await lane.ready;
-      return true;
-    } catch (error) {
-      if (lane.wasLetIn && mayRepeat) return false;
-      throw error;
-    }
-  }
-
-  /**
-   * The first connection that keeps up, then a new one, and when there may be no more the least busy. What goes by one connection leaves in one write and
-   * is answered in few, while node works on the answers before: as many as there may be in turn cost PostgreSQL and node a fifth more.
-   */
-  private lane(): Lane {
+  private lane(isRepeated: boolean): Lane {
     if (this.stopped) throw new Error('The server is stopping.');
     let best: Lane | null = null;
-    let least = Infinity;
-    let usable = 0;
     for (const lane of this.lanes) {
-      if (!lane.isUsable) continue;
-      usable += 1;
-      const isSlow = lane.silence >= slowMs;
-      if (!isSlow && lane.underWay < mostInLane) return lane;
-      // Behind many that are quick rather than behind one that is not.
-      const load = isSlow ? lane.underWay * 1_000 : lane.underWay;
-      if (load < least) [best, least] = [lane, load];
+      if (!lane.isUsable || !lane.isReady) continue;
+      if (!isRepeated && lane.wait < patienceMs) {
+        // One more stands by: for what is slow, and for the day that this one is replaced.
+        if (this.lanes.size === 1) this.open();
+        return lane;
+      }
+      if (!best || (isRepeated ? lane.underWay < best.underWay : lane.wait < best.wait)) best = lane;
     }
-    if (best && usable >= this.settings.connections) return best;
-    const fresh = new Lane(this.settings, (lane) => this.lanes.delete(lane));
-    this.lanes.add(fresh);
-    return fresh;
+    if (!best) this.notBefore = 0;
+    const opening = this.open();
+    if (best) return best;
+    // All that there may be are being replaced: theirs is the shortest way to an answer.
+    return opening ?? this.anyLane();
+  }
+
+  private anyLane(): Lane {
+    for (const lane of this.lanes) if (lane.isUsable) return lane;
+    return this.add();
+  }
+
+  /** Opens one more connection, unless one is being opened, or there are as many as there may be. */
+  private open(): Lane | null {
+    if (this.opening || this.lanes.size >= this.settings.connections || performance.now() < this.notBefore)
+      return this.opening;
+    const lane = (this.opening = this.add());
+    const done = () => (this.opening = null);
+    lane.ready.then(done, () => {
+      done();
+      this.notBefore = performance.now() + pauseMs;
+    });
+    return lane;
+  }
+
+  private add(): Lane {
+    const lane = new Lane(this.settings, (gone) => this.lanes.delete(gone));
+    this.lanes.add(lane);
+    return lane;
   }
 }

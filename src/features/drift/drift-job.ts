@@ -46,7 +46,7 @@ export class DriftJob implements ScheduledJob {
   }
 
   private async next(signal: AbortSignal): Promise<Visit | null> {
-    // An account that is visited in vain is put off for an hour.
+    // What is sure to fail is not begun.
     return signal.aborted || !this.settings.stripe.isAvailable ? null : this.rounds.next();
   }
 
@@ -55,8 +55,9 @@ export class DriftJob implements ScheduledJob {
     const renewing = setInterval(() => void this.rounds.renew(visit).catch(() => undefined), 30_000);
     try {
       const drift = new DriftService({ ...this.settings, db: database.tenant(visit.tenantId!), actor: 'drift check' });
-      await drift.run({ dryRun: true, days: daysBack, withinMs: 600_000, signal });
-      await this.rounds.done(visit, { againMs: everyMs });
+      const { isComplete } = await drift.run({ dryRun: true, days: daysBack, withinMs: 600_000, signal });
+      if (isComplete || this.settings.stripe.isAvailable) await this.rounds.done(visit, { againMs: everyMs });
+      else await this.rounds.failed(visit, Math.min(everyMs, 60_000), 'Stripe is down.');
     } catch (error) {
       logger.warn({ err: error, account: visit.accountId }, 'An account could not be compared with Stripe');
       await this.rounds.failed(visit, Math.min(everyMs, 3_600_000), 'It could not be compared.');

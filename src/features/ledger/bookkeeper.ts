@@ -5,6 +5,7 @@ import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
 import { Polling } from '../../shared/repeat.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
+import { StripeFailure } from '../../stripe/stripe-errors.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { type AccountId } from '../../stripe/types.js';
 import { BooksTaken, type BookkeepingStep, importBookings, leasedBooks } from './bookkeeping.js';
@@ -102,7 +103,7 @@ export class Bookkeeper {
 
   /** Takes up to one batch of accounts that want it, and brings their books up to date; none while Stripe is down. @returns how many were taken */
   async workOnce(): Promise<number> {
-    // What would fail now would be put off the longer for it, up to an hour past the end of the outage.
+    // What is sure to fail is not begun.
     if (!this.stripe.isAvailable) return 0;
     const claims = await this.database.worker((em) => this.claim(em));
     await Promise.all(claims.map((claim) => this.keep(claim)));
@@ -206,12 +207,13 @@ export class Bookkeeper {
     }
   }
 
-  /** Tried again later: after seconds at first, after an hour in the end. */
+  /** Tried again later: after seconds at first, after an hour in the end; soon where the account is not to blame. */
   private giveBack({ tenantId, accountId, token }: Claim, error: unknown): Promise<unknown> {
+    const longest = error instanceof StripeFailure && error.isTransient ? 15 : 3_600;
     return this.database.tenant(tenantId).transaction((em) =>
       em.execute(
         `update ledger_imports set lease_token = null, lease_until = null, last_error = ?,
-           next_attempt_at = now() + least(power(2, least(attempts, 12)), 3600) * interval '1 second'
+           next_attempt_at = now() + least(power(2, least(attempts, 12)), ${longest}) * interval '1 second'
          where stripe_account_id = ? and lease_token = ?`,
         [String(error).slice(0, 500), accountId, token],
       ),

@@ -52,21 +52,23 @@ const typesOf = <Entity>(columns: readonly Column<Entity>[]) =>
 // The invoice first, as everybody does who may change both, and each kind by its id: the payments are looked for when all invoices are held.
 const lockRows = `with i as materialized (
     select i.id, i.subscription_id, i.total, i.amount_credited, c.attempts, ${namesOf(invoiceColumns, 'i.')}
-    from invoices i left join stripe_invoices c on c.invoice_id = i.id
-    where i.id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by i.id for no key update of i
+    from invoices i left join stripe_invoices c on c.tenant_id = $1 and c.invoice_id = i.id
+    where i.tenant_id = $1 and i.id in (select invoice_id from payments where tenant_id = $1 and stripe_payment_intent_id = any($2))
+    order by i.id for no key update of i
   ), p as materialized (
     select id, invoice_id, stripe_account_id, stripe_payment_intent_id, ${namesOf(paymentColumns)} from payments
-    where stripe_payment_intent_id = any($1) and (select count(*) from i) >= 0 order by id for no key update
+    where tenant_id = $1 and stripe_payment_intent_id = any($2) and (select count(*) from i) >= 0 order by id for no key update
   )
   select json_build_object('invoices', (select json_agg(i) from i), 'payments', (select json_agg(p) from p))`;
 // A statement of its own: it sees what those have written for whom the locks had to wait.
 const readBeside = `select json_build_object(
   'shares', (select json_agg(p) from (select id, invoice_id, status, amount_received, amount_refunded, succeeded_at from payments
-    where invoice_id in (select invoice_id from payments where stripe_payment_intent_id = any($1)) order by created_at, id) p))`;
+    where tenant_id = $1 and invoice_id in (select invoice_id from payments where tenant_id = $1 and stripe_payment_intent_id = any($2))
+    order by created_at, id) p))`;
 const updatePayments = `update payments p set ${setsOf(paymentColumns)}
-  from json_to_recordset($1) as r(id uuid, ${typesOf(paymentColumns)}) where p.id = r.id`;
+  from json_to_recordset($2) as r(id uuid, ${typesOf(paymentColumns)}) where p.tenant_id = $1 and p.id = r.id`;
 const updateInvoices = `update invoices i set ${setsOf(invoiceColumns)}
-  from json_to_recordset($1) as r(id integer, ${typesOf(invoiceColumns)}) where i.id = r.id`;
+  from json_to_recordset($2) as r(id integer, ${typesOf(invoiceColumns)}) where i.tenant_id = $1 and i.id = r.id`;
 
 /** A payment's share as a row tells it. */
 interface ShareRow {
@@ -99,8 +101,8 @@ export interface LockedPayments {
 /** Loads and locks the payments of these intents, as far as they are known, and their invoices. One round trip. */
 export async function lockInSets(rows: TenantRows, intentIds: readonly string[]): Promise<LockedPayments> {
   const [locked, beside] = await Promise.all([
-    rows.ask<{ invoices: Row[] | null; payments: Row[] | null }>(lockRows, intentIds),
-    rows.ask<{ shares: ShareRow[] | null }>(readBeside, intentIds),
+    rows.ask<{ invoices: Row[] | null; payments: Row[] | null }>(lockRows, rows.tenantId, intentIds),
+    rows.ask<{ shares: ShareRow[] | null }>(readBeside, rows.tenantId, intentIds),
   ]);
   const [invoiceRows, paymentRows] = [locked.invoices ?? [], locked.payments ?? []];
   const shares = new Map<number, InvoiceShare[]>();
@@ -145,7 +147,7 @@ export function writeInSets(rows: TenantRows, { payments, invoices, before }: Lo
       const row = rowOf(entity, columns);
       if (row !== before.get(entity)) changed.push(row);
     }
-    if (changed.length > 0) rows.tell(statement, `[${changed.join(',')}]`);
+    if (changed.length > 0) rows.tell(statement, rows.tenantId, `[${changed.join(',')}]`);
   };
   write(updatePayments, payments.values(), paymentColumns);
   write(updateInvoices, invoices.values(), invoiceColumns);
