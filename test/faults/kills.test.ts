@@ -51,7 +51,7 @@ test(
     let kills = 0;
     const work = async (failpoint: string) => {
       const { stage, victims, account } = await aTheatre();
-      const done = await repeat(1, 50, async (kill) => {
+      const done = await repeat(3, 50, async (kill) => {
         const events = Array.from({ length: 6 }, (_, i) =>
           anEvent({ account, object: { id: `${i % 3 ? 'pi' : 'pi_fetched'}_${kill}_${i}` } }),
         );
@@ -82,7 +82,7 @@ test(
     const work = async (failpoint: string) => {
       const { stage, victims, account } = await aTheatre();
       const events: ReturnType<typeof anEvent>[] = [];
-      const done = await repeat(1, 50, async () => {
+      const done = await repeat(3, 50, async () => {
         const event = anEvent({ account });
         events.push(event);
         const dying = await victims.start({ FAILPOINT: failpoint, ROLE: 'receiver' });
@@ -115,7 +115,7 @@ test(
       all.push(...events);
       expect((await deliverAll(target, events)).size).toBe(events.length);
     };
-    const kills = await repeat(5, 500, async (kill) => {
+    const kills = await repeat(10, 500, async (kill) => {
       const sending = send();
       await sleep(20 + random() * 100);
       if (kill % 2) {

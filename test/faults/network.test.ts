@@ -146,7 +146,7 @@ describe('a server', () => {
       const tenant = await app.aConnectedTenant();
       const token = await app.token(tenant);
       let answered = 0;
-      const stops = await repeat(1, 100, async () => {
+      const stops = await repeat(2, 100, async () => {
         const server = await startServerProcess({ ...app.env, PROCESS_ROLE: 'all' });
         const events: { id: string }[] = [];
         const failures: string[] = [];

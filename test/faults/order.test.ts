@@ -202,7 +202,7 @@ const rowsNow = async () =>
   (await stateOf((sql) => app.db.query(sql))).filter((line) => !line.startsWith('subscription_history '));
 
 /** Each is a whole life at Stripe. The log is put in order three times over: these are a third of the permutations. */
-const objectsInHistory = dose(24, 54);
+const objectsInHistory = dose(67, 54);
 const neverDelivered = 20;
 
 test(

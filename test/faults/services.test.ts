@@ -139,7 +139,7 @@ describe('PostgreSQL', () => {
       stage.aWorker({ pollMs: 100 });
       const events: ReturnType<typeof anEvent>[] = [];
       const { db, url } = stage;
-      const kills = await repeat(1, 100, async () => {
+      const kills = await repeat(2, 100, async () => {
         const some = Array.from({ length: 150 }, (_, i) => anEvent({ account, object: { id: `pi_${i % 30}` } }));
         events.push(...some);
         const sending = deliverAll({ url }, some);
@@ -216,7 +216,7 @@ describe('Stripe', () => {
     'F16, F17: whatever Stripe answers, a client’s intent becomes one payment and one intent at Stripe',
     async () => {
       const path = '/v1/payment_intents';
-      const few = dose(2, 10);
+      const few = dose(4, 10);
       // Where nothing was done, and where it was done and not said.
       const kinds = Object.entries({
         ...{ '429_retry': few, '429_no_retry': few, '502_html': few, '409': few, reset_before: few },
