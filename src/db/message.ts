@@ -1,7 +1,7 @@
 import { type Duplex } from 'node:stream';
 import type pg from 'pg';
 import { type Connection, type Submittable } from 'pg';
-import { serialize } from 'pg-protocol';
+import { everything, Gathering } from './gathering.js';
 import { isOwnSession } from './own-session.js';
 
 /** A statement with its values as PostgreSQL reads them. */
@@ -69,21 +69,22 @@ class Message implements Submittable {
   ) {}
 
   submit(connection: Connection): void {
-    // As one buffer: the system's call for many small ones costs more than putting them together.
-    const parts: Buffer[] = [];
+    const gathering = new Gathering(connection);
+    const { wire } = gathering;
     for (const { sql, values } of this.steps) {
       let name = this.known?.get(sql);
       if (!name) {
         name = this.known ? `m${++names}` : '';
         this.known?.set(sql, name);
         this.fresh.push(sql);
-        parts.push(serialize.parse({ name, text: sql }));
+        wire.parse({ name, text: sql, types: [] });
       }
-      parts.push(serialize.bind({ statement: name, values: values as (string | null)[] }), execute);
+      wire.bind({ portal: '', statement: name, values });
+      wire.execute(everything);
     }
-    parts.push(sync);
-    this.stream = (connection as unknown as { readonly stream: Duplex }).stream;
-    if (this.stream.writable) this.stream.write(Buffer.concat(parts));
+    wire.sync();
+    this.stream = connection.stream;
+    if (this.stream.writable) this.stream.write(gathering.take());
   }
 
   /** Nobody answers. The connection is of no use any more. */
@@ -118,6 +119,3 @@ class Message implements Submittable {
     this.done(error);
   }
 }
-
-const execute = serialize.execute();
-const sync = serialize.sync();

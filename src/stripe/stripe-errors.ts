@@ -54,6 +54,11 @@ export class StripeFailure extends AppError {
   }
 }
 
+/** Whether Stripe is down, slow or refuses to be asked so often: nothing is wrong with what was asked about. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof StripeFailure && error.isTransient;
+}
+
 const transient = new Set<ErrorCode>(['RATE_LIMITED', 'STRIPE_UNAVAILABLE', 'OUTCOME_UNKNOWN']);
 
 /** Stripe's code → ours, where it says more than "rejected". https://docs.stripe.com/error-codes */

@@ -1,5 +1,5 @@
 import { AppError } from '../shared/errors.js';
-import { StripeFailure } from '../stripe/stripe-errors.js';
+import { isOutage } from '../stripe/stripe-errors.js';
 
 export interface RetryPolicy {
   /** Milliseconds before the second try; doubled with each one after it. */
@@ -21,8 +21,7 @@ export const defaultRetryPolicy: RetryPolicy = { firstMs: 1_000, longestMs: 900_
  * @param attempts tries that failed before this one
  */
 export function retryAfter(policy: RetryPolicy, attempts: number, error: unknown): number | null {
-  // Stripe is down, slow or refuses to be asked so often: nothing is wrong with the event.
-  const outage = error instanceof StripeFailure && error.isTransient;
+  const outage = isOutage(error);
   if (!outage && attempts + 1 >= policy.attempts) return null;
   const pause = Math.min(policy.firstMs * 2 ** Math.min(attempts, 30), outage ? policy.outageMs : policy.longestMs);
   return pause * (0.5 + Math.random() / 2);

@@ -5,7 +5,7 @@ import { type Logger } from '../shared/logger.js';
 import { eventsMissed, sweepsFailed } from '../shared/metrics.js';
 import { Pace } from '../shared/pace.js';
 import { Ticking } from '../shared/repeat.js';
-import { StripeFailure } from '../stripe/stripe-errors.js';
+import { isOutage } from '../stripe/stripe-errors.js';
 import { type StripeService } from '../stripe/stripe.service.js';
 import { type EventId } from '../stripe/types.js';
 import { type VerifiedWebhook } from '../stripe/webhook-signature.js';
@@ -94,7 +94,7 @@ export class Sweep {
     } catch (error) {
       sweepsFailed.inc();
       logger.warn({ err: error, account, tenantId, failures: visit.failures + 1 }, 'An account could not be swept');
-      const longest = error instanceof StripeFailure && error.isTransient ? 60_000 : longestPauseMs;
+      const longest = isOutage(error) ? 60_000 : longestPauseMs;
       const pause = Math.min(60_000 * 2 ** Math.min(visit.failures, 10), longest);
       await this.rounds.failed(visit, pause, reasonOf(error));
       return 0;

@@ -1,9 +1,10 @@
 import { type Duplex } from 'node:stream';
 import pg from 'pg';
 import { type Logger } from '../../shared/logger.js';
+import { Gathering } from '../gathering.js';
 import { isOwnSession } from '../own-session.js';
 import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
-import { Gathering, type Name, type Scope, type Statement, Unit } from './unit.js';
+import { type Name, type Scope, type Statement, Unit } from './unit.js';
 
 export interface LaneSettings {
   /** Connection string of the runtime role. */

@@ -1,4 +1,5 @@
 import { type Connection, type Submittable } from 'pg';
+import { everything, type Gathering } from '../gathering.js';
 
 /** Who asks: the role, its tenant (empty for none) and whether live rows are meant. */
 export type Scope = readonly [role: 'app_tenant' | 'app_platform', tenantId: string, livemode: 'true' | 'false'];
@@ -18,45 +19,6 @@ export interface Name {
   state: 'there' | 'new' | 'none';
   /** How it is called without parameters, as bytes. */
   bytes?: Buffer;
-}
-
-/** What leaves a connection in one write. */
-export class Gathering {
-  private messages: Buffer[] = [];
-  /** pg's connection, writing here. */
-  readonly wire: Wire;
-
-  constructor(connection: Connection) {
-    const stream = { writable: true, write: (message: Buffer) => void this.messages.push(message) };
-    // Only what it writes to differs. That a Sync was sent it notes on itself.
-    this.wire = Object.create(connection, {
-      stream: { value: stream },
-      _ending: { set: (value: boolean) => void ((connection as unknown as { _ending: boolean })._ending = value) },
-    }) as Wire;
-  }
-
-  get isEmpty(): boolean {
-    return this.messages.length === 0;
-  }
-
-  add(bytes: Buffer): void {
-    this.messages.push(bytes);
-  }
-
-  /** @returns the bytes of what `write` writes, which are gathered like all others */
-  bytesOf(write: (wire: Wire) => void): Buffer {
-    const from = this.messages.length;
-    write(this.wire);
-    const bytes = Buffer.concat(this.messages.splice(from));
-    this.messages.push(bytes);
-    return bytes;
-  }
-
-  take(): Buffer {
-    const bytes = Buffer.concat(this.messages);
-    this.messages = [];
-    return bytes;
-  }
 }
 
 interface Named {
@@ -158,16 +120,6 @@ export class Unit implements Submittable {
     this.around.done(again);
   }
 }
-
-/** What a unit needs of pg's connection. */
-interface Wire {
-  parse(message: { name: string; text: string; types: [] }): void;
-  bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
-  execute(message: { portal: string; rows: number }): void;
-  sync(): void;
-}
-
-const everything = { portal: '', rows: 0 };
 
 /** Each tenant's transactions begin with the same bytes. */
 const openings = new Map<string, Buffer>();

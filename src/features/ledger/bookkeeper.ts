@@ -5,7 +5,7 @@ import { type Logger } from '../../shared/logger.js';
 import { metrics } from '../../shared/metrics.js';
 import { Polling } from '../../shared/repeat.js';
 import { newUuid, type Uuid } from '../../shared/uuid.js';
-import { StripeFailure } from '../../stripe/stripe-errors.js';
+import { isOutage } from '../../stripe/stripe-errors.js';
 import { type StripeService } from '../../stripe/stripe.service.js';
 import { type AccountId } from '../../stripe/types.js';
 import { BooksTaken, type BookkeepingStep, importBookings, leasedBooks } from './bookkeeping.js';
@@ -209,7 +209,7 @@ export class Bookkeeper {
 
   /** Tried again later: after seconds at first, after an hour in the end; soon where the account is not to blame. */
   private giveBack({ tenantId, accountId, token }: Claim, error: unknown): Promise<unknown> {
-    const longest = error instanceof StripeFailure && error.isTransient ? 15 : 3_600;
+    const longest = isOutage(error) ? 15 : 3_600;
     return this.database.tenant(tenantId).transaction((em) =>
       em.execute(
         `update ledger_imports set lease_token = null, lease_until = null, last_error = ?,
