@@ -688,7 +688,10 @@ describe('failures', () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 1 });
     const attempt = new Promise((resolve, reject) => {
       const sql = 'delete from customers returning id';
-      void pipeline.run(['app_tenant', tenantA, 'false'], [{ sql, parameters: [], resolve, reject }]);
+      void pipeline.run(
+        ['app_tenant', tenantA, 'false'],
+        [{ opening: 'opening', sql, parameters: [], resolve, reject }],
+      );
     });
     await expect(attempt).rejects.toThrow(/read-only transaction/);
     await pipeline.stop();
@@ -698,7 +701,10 @@ describe('failures', () => {
   const askOn = (pipeline: Pipeline, sql: string) =>
     new Promise((resolve, reject) => {
       const answer = ([row]: unknown[][]) => resolve(row![0]);
-      void pipeline.run(['app_tenant', tenantA, 'false'], [{ sql, parameters: [], resolve: answer, reject }]);
+      void pipeline.run(
+        ['app_tenant', tenantA, 'false'],
+        [{ opening: 'opening', sql, parameters: [], resolve: answer, reject }],
+      );
     });
 
   test('what comes while a slow question is under way does not wait behind it', async () => {

@@ -80,6 +80,12 @@ test('every key begins with the tenant, so that neither a reference nor a clash 
   expect(references).toEqual([]);
 });
 
+test('every policy asks for the tenant by a subquery, so that no plan is made for the tenant that happens to come first', () => {
+  const asked = policies.filter(({ using }) => using?.includes('app.tenant_id'));
+  expect(asked.length).toBeGreaterThan(30);
+  expect(asked.filter(({ using }) => !/\(\s*select [^;]*'app\.tenant_id'/i.test(using!))).toEqual([]);
+});
+
 test('no view, function or materialised view reads past the policies', async () => {
   const leaks = await db.query(`
     select relname as name from pg_class where relnamespace = 'public'::regnamespace and (relkind = 'm'

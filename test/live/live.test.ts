@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { LiveFeed } from '../../src/features/live/live-feed.js';
+import { systemClock } from '../../src/shared/clock.js';
 import { type Uuid } from '../../src/shared/uuid.js';
-import { aCustomer, anInvoice } from '../support/factories.js';
+import { aCustomer, anInvoice, aTenant } from '../support/factories.js';
 import { startApp, type TestApp } from '../support/harness.js';
 import { aToken } from '../support/tokens.js';
 import { until } from '../support/until.js';
+import { silent } from '../webhooks/stage.js';
 import { aLiveClient, type LiveClient, toldOf } from './support.js';
 
 let app: TestApp;
@@ -122,6 +125,34 @@ test('the account is told when it changes, and when the platform changes its fee
     await aToken({ role: 'platform_admin' }),
   );
   await until(() => following.told.at(-1)?.applicationFeePercent === '1.25', 'the fee is told');
+});
+
+test('each row is told of, however many a statement makes or changes', async () => {
+  const [mine, other] = [await aTenant(app.db), await aTenant(app.db)];
+  const heard: Uuid[] = [];
+  const feed = new LiveFeed({ url: app.db.url, livemode: false, clock: systemClock, logger: silent });
+  const isListening = new Promise<void>((resolve) =>
+    feed.watch(mine.id, 'payments', { changed: (id) => heard.push(id), missed: () => resolve() }),
+  );
+  feed.start();
+  try {
+    await isListening;
+    const made = await app.db.query<{ id: Uuid }>(
+      `insert into payments (tenant_id, livemode, stripe_account_id, amount, currency)
+       select tenant, livemode, 'acct_test', 1000, 'usd' from unnest($1::uuid[]) tenant, (values (false), (true)) m (livemode), generate_series(1, 450)
+       returning case when tenant_id = $2 and not livemode then id end as id`,
+      [[mine.id, other.id], mine.id],
+    );
+    const ids = made.map(({ id }) => id).filter((id) => id !== null);
+    await until(() => heard.length >= 450, 'all that were made are told');
+    expect(heard.toSorted()).toEqual(ids.toSorted());
+    heard.length = 0;
+    await app.db.query(`update payments set status = 'PROCESSING' where tenant_id = any($1)`, [[mine.id, other.id]]);
+    await until(() => heard.length >= 450, 'all that changed are told');
+    expect(heard.toSorted()).toEqual(ids.toSorted());
+  } finally {
+    await feed.stop();
+  }
 });
 
 test('after a reconnect the state of then comes first, and nothing that happened meanwhile is lost', async () => {

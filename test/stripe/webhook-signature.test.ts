@@ -40,6 +40,10 @@ test('one secret may serve both kinds, as with the CLI', () => {
   expect(verify(thin, sign(thin, 'whsec_cli'), both).kind).toBe('THIN');
 });
 
+test('a thin event signed with the secret for snapshots is refused', () => {
+  expect(reasonOf(() => verify(thin, sign(thin, 'whsec_s_new')))).toBe('wrong-kind');
+});
+
 test('one matching signature among several is enough', () => {
   const [time, good] = sign(snapshot, 'whsec_s_new').split(',');
   expect(verify(snapshot, `${time},v0=1,v1=${'0'.repeat(64)},${good}`).kind).toBe('SNAPSHOT');

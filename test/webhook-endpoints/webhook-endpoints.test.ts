@@ -184,6 +184,42 @@ test('a state that is left again in the same transaction, or undone, is not told
   expect(more).toEqual([]);
 });
 
+test('of payments that change together each tells what happened to it, and what happened to none is not told', async () => {
+  const endpoint = await anEndpoint();
+  const { tenantId } = endpoint;
+  const failed = { failure_code: 'card_declined', failure_message: 'Declined.' };
+  const paid = { status: 'SUCCEEDED', amount_received: 1_000, succeeded_at: '2026-01-01' };
+  const [wasFailed, fails, pays, isRefunded, goesOn] = [
+    await aPayment(tenantId, { status: 'FAILED', ...failed }),
+    await aPayment(tenantId, { status: 'PROCESSING' }),
+    await aPayment(tenantId, { status: 'PROCESSING' }),
+    await aPayment(tenantId, paid),
+    await aPayment(tenantId, { status: 'PENDING' }),
+  ];
+  await asTenant(
+    tenantId,
+    `update payments p set status = r.status, amount_received = r.received, amount_refunded = r.refunded
+     from json_to_recordset(?) as r (id uuid, status text, received bigint, refunded bigint) where p.id = r.id`,
+    [
+      JSON.stringify([
+        { id: wasFailed.id, status: 'FAILED', received: 0, refunded: 0 },
+        { id: fails.id, status: 'FAILED', received: 0, refunded: 0 },
+        { id: pays.id, status: 'SUCCEEDED', received: 1_000, refunded: 0 },
+        { id: isRefunded.id, status: 'SUCCEEDED', received: 1_000, refunded: 400 },
+        { id: goesOn.id, status: 'PROCESSING', received: 0, refunded: 0 },
+      ]),
+    ],
+  );
+  const told = (await deliveries(endpoint)).map(({ type, data }) => [type, (data as Row).id]);
+  expect(told.toSorted()).toEqual(
+    [
+      ['payment.failed', fails.id],
+      ['payment.refunded', isRefunded.id],
+      ['payment.succeeded', pays.id],
+    ].toSorted(),
+  );
+});
+
 test('each thing that happens is told under its name, with ids and amounts, when it happens and not again', async () => {
   const endpoint = await anEndpoint(undefined, { types: [...webhookTypes] });
   const { tenantId } = endpoint;

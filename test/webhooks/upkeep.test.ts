@@ -75,6 +75,16 @@ test('months past their retention are dropped, unless something in them is still
   expect(await stage.db.query('select from stripe_webhook_queue')).toEqual([]);
 });
 
+test('PostgreSQL reads no payloads back to learn what they are like, of no month', async () => {
+  await stage.db.query(`select webhook_events_add_month(date '2031-07-01')`);
+  const learnt = await stage.db.query(
+    `select attrelid::regclass as partition from pg_attribute where attname = 'payload' and attstattarget is distinct from 0
+       and (attrelid = 'stripe_webhook_events'::regclass or attrelid in (select inhrelid from pg_inherits where inhparent = 'stripe_webhook_events'::regclass))`,
+  );
+  expect(await partitions()).toContain('2031_07');
+  expect(learnt).toEqual([]);
+});
+
 test('not even the worker role can drop a month whose events Stripe may still repeat', async () => {
   await expect(queue.run(`select webhook_events_drop_month('${month(0).name.replace('_', '-')}-01')`)).rejects.toThrow(
     /too young/,

@@ -27,6 +27,27 @@ const opening = `select 1 where concat(
   set_config('plan_cache_mode', 'force_generic_plan', true),
   set_config('statement_timeout', '10s', true)) is null`;
 
+/**
+ * A plan is made once for each connection, perhaps while there are hardly any rows, and then serves all tenants. What is cheap for a small tenant, to read
+ * all its rows and to sort or hash them, may take seconds for another. A row that is read costs so much here that what is left is to follow an
+ * index as far as the page goes, and to look up by key what belongs to it. It is set once for a connection. Behind a pooler, where no connection is ours,
+ * no plan is kept either.
+ */
+const lookups = `select set_config(name, value, false) from (values
+  ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'),
+  ('cpu_tuple_cost', '100')) as s (name, value)`;
+
+/** Figures are sums over many rows: they are planned as PostgreSQL sees fit. */
+const openingOfFigures = opening.replace(
+  'concat(',
+  `concat(
+  set_config('enable_seqscan', 'on', true),
+  set_config('enable_bitmapscan', 'on', true),
+  set_config('enable_hashjoin', 'on', true),
+  set_config('enable_mergejoin', 'on', true),
+  set_config('cpu_tuple_cost', '0.01', true),`,
+);
+
 /** Everything stays text: the reads know the types of their columns. */
 const textOnly = { getTypeParser: () => (value: string) => value };
 
@@ -155,14 +176,23 @@ export class Lane {
       await this.client.connect();
       this.wasLetIn = true;
       this.keepsNames = await isOwnSession(this.client, connectTimeoutMs);
-      const first = { name: 'opening', text: opening, values: ['none', '', ''], query_timeout: connectTimeoutMs };
-      if (this.keepsNames) await this.client.query(first);
+      if (this.keepsNames) await this.prepare();
       this.isReady = true;
       this.lastSign = performance.now();
     } catch (error) {
       this.fail(error as Error);
       throw error;
     }
+  }
+
+  private async prepare(): Promise<void> {
+    const rest = { values: ['none', '', ''], query_timeout: connectTimeoutMs };
+    const queries = [
+      { text: lookups, query_timeout: connectTimeoutMs },
+      { name: 'opening', text: opening, ...rest },
+      { name: 'figures', text: openingOfFigures, ...rest },
+    ];
+    await Promise.all(queries.map((query) => this.client.query(query)));
   }
 
   /**

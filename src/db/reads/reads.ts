@@ -96,23 +96,23 @@ export class Reads {
 
   /**
    * Figures that are worked out and are no rows of a table, by a statement of the feature's own. It travels with whatever else is asked in the
-   * same turn, and sees what the others see.
+   * same turn, in a transaction for figures alone: those are planned otherwise.
    * @param sql always the same text, so that it is planned once
    * @returns rows of columns, each as PostgreSQL writes it
    */
   async figures(sql: string, parameters: readonly unknown[] = []): Promise<readonly (string | null)[][]> {
-    return (await this.fetch(sql, parameters)) as (string | null)[][];
+    return (await this.fetch('figures', sql, parameters)) as (string | null)[][];
   }
 
   private async read(target: Target, info: GraphQLResolveInfo): Promise<unknown> {
     const parameters = rootParameters(target);
     const plan = planFor(target, info);
-    return plan.assemble(await this.fetch(plan.sql, [...parameters, ...plan.parameters]), target);
+    return plan.assemble(await this.fetch('opening', plan.sql, [...parameters, ...plan.parameters]), target);
   }
 
-  private fetch(sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
+  private fetch(opening: Statement['opening'], sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ sql, parameters: parameters.map(textOf), resolve, reject });
+      this.waiting.push({ opening, sql, parameters: parameters.map(textOf), resolve, reject });
       // When all promises that can go on have gone on: by then the sibling fields have asked, too.
       if (this.waiting.length === 1) process.nextTick(() => this.flush());
     });
@@ -121,7 +121,13 @@ export class Reads {
   private flush(): void {
     const statements = this.waiting;
     this.waiting = [];
-    void this.pipeline.run(this.scope, statements);
+    const figures = statements.filter(({ opening }) => opening === 'figures');
+    if (!figures.length || figures.length === statements.length) return void this.pipeline.run(this.scope, statements);
+    void this.pipeline.run(
+      this.scope,
+      statements.filter(({ opening }) => opening === 'opening'),
+    );
+    void this.pipeline.run(this.scope, figures);
   }
 }
 

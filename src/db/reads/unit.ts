@@ -9,6 +9,8 @@ export interface Statement {
   readonly sql: string;
   /** As PostgreSQL reads them: see {@link textOf}. */
   readonly parameters: readonly (string | null)[];
+  /** By what it is opened, and so how it is planned. All statements of a unit have the same. */
+  readonly opening: 'opening' | 'figures';
   readonly resolve: (rows: unknown[][]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -31,7 +33,7 @@ interface Surroundings {
   readonly forget: (sql: string) => void;
   /** PostgreSQL said goodbye: nothing more may be asked on this connection, even before it is seen to be closed. */
   readonly lost: () => void;
-  /** The statement that each transaction begins with, where it is not prepared under the name of `opening`. */
+  /** The statement that each transaction begins with, where it is not prepared under a name. */
   readonly opening: string | null;
   /** Where messages are gathered until the others of this turn have written theirs, too. */
   readonly gather: (connection: Connection) => Gathering;
@@ -59,7 +61,7 @@ export class Unit implements Submittable {
   submit(connection: Connection): void {
     const gathering = this.around.gather(connection);
     const { wire } = gathering;
-    if (this.around.opening === null) addOpening(gathering, this.scope);
+    if (this.around.opening === null) addOpening(gathering, this.statements[0]!.statement.opening, this.scope);
     else {
       wire.parse({ name: '', text: this.around.opening, types: [] });
       wire.bind({ portal: '', statement: '', values: this.scope });
@@ -125,12 +127,12 @@ export class Unit implements Submittable {
 const openings = new Map<string, Buffer>();
 const maxOpenings = 1_000;
 
-function addOpening(gathering: Gathering, scope: Scope): void {
-  const key = scope.join(' ');
+function addOpening(gathering: Gathering, name: Statement['opening'], scope: Scope): void {
+  const key = `${name} ${scope.join(' ')}`;
   const known = openings.get(key);
   if (known) return gathering.add(known);
   const bytes = gathering.bytesOf((wire) => {
-    wire.bind({ portal: '', statement: 'opening', values: scope });
+    wire.bind({ portal: '', statement: name, values: scope });
     wire.execute(everything);
   });
   if (openings.size >= maxOpenings) openings.clear();

@@ -1,0 +1,33 @@
+set local lock_timeout = '5s';
+
+do $$
+begin
+  if (select relkind from pg_class where oid = 'invoices'::regclass) = 'r' then
+    alter table invoices set (fillfactor = 80);
+  end if;
+end $$;
+alter table stripe_webhook_events alter column payload set statistics default;
+create or replace function webhook_events_add_month(month date) returns boolean
+language plpgsql security definer as $$
+declare
+  first date := date_trunc('month', month)::date;
+  lower_bound timestamptz := first::timestamp at time zone 'UTC';
+  upper_bound timestamptz := (first + interval '1 month') at time zone 'UTC';
+  partition text := 'stripe_webhook_events_' || to_char(first, 'YYYY_MM');
+begin
+  perform set_config('lock_timeout', '2s', true);
+  perform pg_advisory_xact_lock(hashtext('stripe_webhook_events'));
+  if to_regclass(format('%I.%I', current_schema(), partition)) is not null then
+    return false;
+  end if;
+  execute format('create table %I (like stripe_webhook_events including defaults including constraints including storage including compression)
+    with (toast_tuple_target = 128, fillfactor = 50)', partition);
+  execute format('with moved as (delete from stripe_webhook_events_other where stripe_created_at >= %L and stripe_created_at < %L returning *)
+    insert into %I select * from moved', lower_bound, upper_bound, partition);
+  execute format('alter table stripe_webhook_events attach partition %I for values from (%L) to (%L)', partition, lower_bound, upper_bound);
+  return true;
+end $$;
+do $$
+begin
+  execute format('alter function webhook_events_add_month(date) set search_path = %I, pg_temp', current_schema());
+end $$;
