@@ -59,6 +59,8 @@ export interface Filter {
   readonly sql: (column: (name: string) => string, value: string) => string;
   /** What is sent for a value from the client. */
   readonly bind: (value: unknown) => unknown;
+  /** The same for a list of one value. */
+  readonly ofOne?: Filter;
 }
 
 /** Where a GraphQL type comes from: its table, the columns of its fields, its relations, its order and its filters. */
@@ -226,7 +228,12 @@ const asIs = (value: unknown): unknown => (value instanceof Date ? value.toISOSt
 /** The column has the value. */
 export const equals = (column: string): Filter => ({ sql: (of, value) => `${of(column)} = ${value}`, bind: asIs });
 /** The column has one of the values of a list. */
-export const anyOf = (column: string): Filter => ({ sql: (of, value) => `${of(column)} = any(${value})`, bind: asIs });
+export const anyOf = (column: string): Filter => ({
+  sql: (of, value) => `${of(column)} = any(${value})`,
+  bind: asIs,
+  // PostgreSQL takes the rows of one value from an index in the order in which they are asked for; those of a list, though it has but one, it sorts.
+  ofOne: { ...equals(column), bind: (list) => asIs((list as unknown[])[0]) },
+});
 /** At or after. */
 export const from = (column: string): Filter => ({ sql: (of, value) => `${of(column)} >= ${value}`, bind: asIs });
 export const after = (column: string): Filter => ({ sql: (of, value) => `${of(column)} > ${value}`, bind: asIs });

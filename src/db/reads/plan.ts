@@ -41,8 +41,11 @@ const maxList = 100;
 const maxArguments = 100;
 
 function filterOf(model: ReadModel<object>, name: string, value: unknown): Filter {
-  const declared = model.filters[name];
-  if (declared) return declared;
+  const declared = model.filters[name] ?? ofColumn(model, name, value);
+  return declared.ofOne && Array.isArray(value) && value.length === 1 ? declared.ofOne : declared;
+}
+
+function ofColumn(model: ReadModel<object>, name: string, value: unknown): Filter {
   const field = model.fields[name];
   if (field?.kind !== 'column') throw new Error(`${model.name} has no filter called ${name}.`);
   return Array.isArray(value) ? anyOf(field.column!) : equals(field.column!);

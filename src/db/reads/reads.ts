@@ -157,7 +157,9 @@ function planFor(target: Target, info: GraphQLResolveInfo): Plan {
 
 /** All that the SQL of the root depends on. */
 function shapeOf(target: Target): string {
-  const where = conditions(target.where).map(([name, value]) => (Array.isArray(value) ? `${name}[]` : name));
+  const where = conditions(target.where).map(([name, value]) =>
+    Array.isArray(value) ? `${name}[${value.length === 1 ? 1 : ''}]` : name,
+  );
   const shape = [target.model.name, target.kind, ...where];
   if (target.kind === 'list') shape.push(String(target.limit));
   if (target.kind === 'page') {

@@ -109,6 +109,8 @@ const filtered: [field: string, args: string][] = [
   ['payments', 'filter: { createdAfter: "2026-01-03T00:00:00Z", createdBefore: "2026-01-05T00:00:00Z" }'],
   ['payments', 'filter: { status: [FAILED, CANCELED], customerId: 7 }'],
   ['payments', 'filter: { currency: "usd" }'],
+  ['payments', 'filter: { status: [CANCELED] }'],
+  ['payments', 'filter: { status: [FAILED], createdAfter: "2026-01-02T00:00:00Z" }'],
   ['payments', 'last: 20'],
   ['contracts', 'filter: { customerId: 7 }'],
   ['contracts', 'filter: { status: [ACTIVE] }'],
