@@ -96,14 +96,15 @@ async function start(
   temporary: boolean,
 ): Promise<Running> {
   const password = await ensureCluster(binaries, dataDir, user, temporary);
-  for (let port = wanted, tries = 0; ; port = wanted ? port + 1 : 0, tries++) {
+  for (let port = wanted, tries = 1; ; tries++) {
     port = await freePort(port);
     const started = await launch(binaries, dataDir, user, port, password, temporary);
     if (typeof started === 'number') return { pid: started, port, password, adopted: false };
     // Somebody may have taken the port between the look and the launch.
-    if (tries >= 5 || !/could not bind|Address already in use/i.test(started.log)) {
-      throw new Error(`PostgreSQL did not start in ${dataDir}:\n${started.log}`);
-    }
+    if (tries <= 5 && /could not bind|Address already in use/i.test(started.log)) port = wanted && port + 1;
+    // The children of a server that was killed notice, and let go of its memory.
+    else if (tries <= 40 && started.log.includes('pre-existing shared memory block')) await sleep(250);
+    else throw new Error(`PostgreSQL did not start in ${dataDir}:\n${started.log}`);
   }
 }
 

@@ -27,9 +27,9 @@ export function commandLine(pid: number): string {
   }
 }
 
-/** Whether a process is a PostgreSQL server: process ids are reused, and a stale pid file may name a stranger. */
+/** Whether a process is a PostgreSQL server as we start it: process ids are reused, and a stale pid file may name a stranger, who edits `postgres.ts` perhaps. */
 export function isPostgres(pid: number): boolean {
-  return process.platform === 'win32' || /postgres/.test(commandLine(pid));
+  return process.platform === 'win32' || /postgres -D /.test(commandLine(pid));
 }
 
 /** The watchman of `startReaper`. */

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -135,9 +135,36 @@ test('recovers after the server itself was killed, and after its pid went to a s
   expect(await query(second.adminUrl, 'select 1 as one')).toEqual([{ one: 1 }]);
   await second.stop();
 
-  await writeFile(join(dataDir, 'postmaster.pid'), `${process.pid}\n${dataDir}\n0\n${second.port}\n\n127.0.0.1\n`);
-  const third = await start();
-  expect(await query(third.adminUrl, 'select 1 as one')).toEqual([{ one: 1 }]);
+  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)', 'postgres']);
+  try {
+    await writeFile(join(dataDir, 'postmaster.pid'), `${stranger.pid}\n${dataDir}\n0\n${second.port}\n\n127.0.0.1\n`);
+    const third = await start();
+    expect(await query(third.adminUrl, 'select 1 as one')).toEqual([{ one: 1 }]);
+  } finally {
+    stranger.kill('SIGKILL');
+  }
+});
+
+test('waits for the children of a server that was killed', async () => {
+  const first = await start();
+  const client = new pg.Client({ connectionString: first.adminUrl });
+  client.on('error', () => undefined);
+  await client.connect();
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const { pid } = rows[0]!;
+  process.kill(pid, 'SIGSTOP');
+  process.kill(first.pid, 'SIGKILL');
+  await until(() => !isAlive(first.pid), 'the server is dead');
+  let isUp = false;
+  const starting = start().then((server) => ((isUp = true), server));
+  const hasTried = async () => (await readFile(`${dataDir}.log`, 'utf8')).includes('shared memory block');
+  try {
+    await until(hasTried, 'a start has found the memory in use');
+    expect(isUp).toBe(false);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  expect(await query((await starting).adminUrl, 'select 1 as one')).toEqual([{ one: 1 }]);
 });
 
 test('a first start that was cut short is made up for by the next', async () => {

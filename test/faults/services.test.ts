@@ -145,7 +145,6 @@ describe('PostgreSQL', () => {
         const sending = deliverAll({ url }, some);
         await sleep(50 + random() * 150);
         process.kill(server!.pid, 'SIGKILL');
-        await sleep(300); // its children notice, and let go of the memory
         server = await startPostgres({ dataDir, port });
         expect((await sending).size).toBe(some.length);
       });
