@@ -65,6 +65,7 @@ async function main() {
     'ours',
     'sync-engine',
     'express-insert',
+    'ours-store',
     'pgbench',
     ...(quick ? [] : ['ours-2']),
   ];
@@ -94,7 +95,7 @@ ${before}
 
 A signed event of 3.7 kB about a payment of one of ${world.tenants} connected accounts, over ${connections} connections; ${rounds} rounds of about ${seconds} s each${quick ? ' (quick)' : ''}. *Answered*: 200 after the
 commit. *Drained*: from the first request until every event is processed, with its payment's row and its invoice's changed. The sync engine changes its one
-row before it answers; the insert server and pgbench store the event and do nothing about it.${pgbench ? '' : ' There was no pgbench: a loop in node stood in for it.'}
+row before it answers; the insert server, pgbench and ours without a worker (*storing only*) store the event and do nothing about it.${pgbench ? '' : ' There was no pgbench: a loop in node stood in for it.'}
 
 ${text.join('\n\n')}
 
@@ -186,6 +187,10 @@ async function verify({ name, database, sent }) {
       `${name}: all ${whole(sent)} events stored once and processed${retried ? `, ${retried} of them not at the first try` : ''}; every payment and invoice shows its last event.`,
     );
   }
+  if (name === 'ours-store') {
+    const [stored] = await one('select count(*) from stripe_webhook_events');
+    if (stored !== sent) throw new Error(`${name}: ${sent} events were answered, ${stored} stored.`);
+  }
   if (name === 'sync-engine') {
     const [rows] = await one('select count(*) from stripe.payment_intents');
     if (rows !== Math.min(sent, world.payments)) throw new Error(`The sync engine has ${rows} intents.`);
@@ -272,8 +277,9 @@ function verdictOf({ ours, 'sync-engine': sync, pgbench }) {
 
 /** How each of them is brought up. */
 const makers = {
-  ours: (template) => ours('ours', 'ours, 1 process', template, 1),
-  'ours-2': (template) => ours('ours-2', 'ours, 2 processes', template, 2),
+  ours: (template) => ours('ours', 'ours, 1 process', template),
+  'ours-2': (template) => ours('ours-2', 'ours, 2 processes', template, { processes: 2 }),
+  'ours-store': (template) => ours('ours-store', 'ours, storing only', template, { role: 'api' }),
   'sync-engine': async () => {
     const database = await cluster.create('measured_sync_engine');
     // Its migrations want to be those of the superuser `postgres`.
@@ -312,17 +318,18 @@ const makers = {
   },
 };
 
-async function ours(name, label, template, processes) {
+async function ours(name, label, template, { processes = 1, role = 'all' } = {}) {
   const database = await cluster.create(`measured_${name.replace('-', '_')}`, template);
   const servers = [];
+  const env = { PROCESS_ROLE: role };
   for (let i = 1; i <= processes; i++)
-    servers.push(await startOurs({ name: `${name}.${i}`, databaseUrl: cluster.appUrl(database) }));
+    servers.push(await startOurs({ name: `${name}.${i}`, databaseUrl: cluster.appUrl(database), env }));
   return new Contender(name, label, {
     urls: servers.map(({ url }) => url),
     path: '/api/stripe/webhook',
     pids: servers.map(({ pid }) => pid),
     database,
-    drains: true,
+    drains: role === 'all',
   });
 }
 
