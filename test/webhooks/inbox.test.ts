@@ -56,6 +56,33 @@ test('a row that PostgreSQL refuses does not take its batch with it', async () =
     expect(await stage.stored(id)).toEqual(i === 7 ? undefined : expect.anything());
 });
 
+test('accounts are looked up by their key, though there were none when the statement was planned', async () => {
+  stage = await aStage({ table, inbox: { connections: 1 } });
+  const { id: tenantId } = await stage.aTenant();
+  await stage.db.query('alter table stripe_accounts set (autovacuum_enabled = off)');
+  expect((await stage.deliver(anEvent({ account: 'acct_first' }))).status).toBe(200);
+  await stage.db.query(
+    `insert into stripe_accounts (stripe_account_id, tenant_id, livemode) select 'acct_many' || n, $1, false from generate_series(1, 5000) n`,
+    [tenantId],
+  );
+  const readOf = async () => {
+    const [row] = await stage.db.query<{ all: number; byKey: number }>(
+      `select seq_tup_read::integer as all, idx_tup_fetch::integer as "byKey" from pg_stat_user_tables where relname = 'stripe_accounts'`,
+    );
+    return row!;
+  };
+  const before = await readOf();
+  let sent = 0;
+  const isCounted = async () => {
+    await stage.deliver(anEvent({ account: `acct_many${++sent}` }));
+    return (await readOf()).byKey > before.byKey || (await readOf()).all > before.all;
+  };
+  await until(isCounted, 'PostgreSQL has counted what was read');
+  const after = await readOf();
+  expect(after.all - before.all).toBe(0);
+  expect(after.byKey - before.byKey).toBeLessThanOrEqual(2 * sent);
+});
+
 describe('when PostgreSQL is away', () => {
   let proxy: Proxy;
 
