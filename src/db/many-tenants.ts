@@ -2,6 +2,7 @@ import pg from 'pg';
 import { Breather } from '../shared/breather.js';
 import { type Logger } from '../shared/logger.js';
 import { type Uuid } from '../shared/uuid.js';
+import { setLookups } from './lookups.js';
 import { arrayText, send, type Step } from './message.js';
 import { livemodeSetting, tenantSetting } from './tenant-entity.js';
 
@@ -28,17 +29,13 @@ export interface ManyTenantsSettings {
   readonly connections?: number;
 }
 
-// Statements are planned once for each connection, perhaps while a table is still empty, and for the tenant that happens to come first. What is cheap
-// for a small tenant, to read all its rows, may take seconds for another: a row that is read costs so much here that only look-ups by key are left.
-// For the same reason statements compare `tenant_id` with a parameter of theirs, too: PostgreSQL then reckons with an average tenant.
+// Statements are planned once for each connection, perhaps while a table is still empty. They compare `tenant_id` with a parameter of theirs, too: PostgreSQL
+// then reckons with an average tenant wherever they name one.
 const opening = `select 1 where concat(
   set_config('role', 'app_tenant', true),
   set_config('${livemodeSetting}', $1, true),
   set_config('plan_cache_mode', 'force_generic_plan', true),
-  set_config('enable_seqscan', 'off', true),
-  set_config('enable_hashjoin', 'off', true),
-  set_config('enable_mergejoin', 'off', true),
-  set_config('cpu_tuple_cost', '100', true),
+  ${setLookups},
   set_config('cpu_index_tuple_cost', '100', true),
   set_config('statement_timeout', '10s', true),
   set_config('idle_in_transaction_session_timeout', '5s', true)) is null`;

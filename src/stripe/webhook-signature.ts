@@ -32,7 +32,7 @@ const toleranceSeconds = 300;
 
 /**
  * Says whether Stripe sent this, and reads it. The SDK's own check takes one secret, and a time in the future; this one tries every
- * current secret, refuses both directions, and costs one HMAC over the raw bytes per secret.
+ * current secret, refuses both directions, and costs an HMAC over the raw bytes for each secret that it has to try.
  * @param rawBody the bytes as they arrived
  * @param header `Stripe-Signature`
  * @throws WebhookSignatureError

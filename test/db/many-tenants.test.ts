@@ -44,3 +44,11 @@ test('rows are looked up by their keys, also where a tenant is so small that rea
   // The result is the tenant, as the policy asks for it.
   expect(steps).toEqual(['Nested Loop', 'Result', 'Function Scan', 'Index Scan']);
 });
+
+test('statements that seem dear are neither compiled nor shared among workers', async () => {
+  const { tenantId } = await aStripeConfig(db);
+  await manyTenants.run(async (transaction) => {
+    const settings = `select json_build_array(current_setting('jit'), current_setting('max_parallel_workers_per_gather'))`;
+    expect(await transaction.of(tenantId).ask(settings)).toEqual(['off', '0']);
+  });
+});

@@ -1,8 +1,13 @@
+import { Pipeline } from '../../src/db/reads/pipeline.js';
+import { type Statement } from '../../src/db/reads/unit.js';
+import { newUuid } from '../../src/shared/uuid.js';
+import { connectTo } from '../support/database.js';
 import { aCustomer, anInvoice } from '../support/factories.js';
 import { type TestApp, startApp } from '../support/harness.js';
 import { behindPooler, type Pooler, startPooler } from '../support/pooler.js';
 import { aPort } from '../support/port.js';
 import { until } from '../support/until.js';
+import { silent } from '../webhooks/stage.js';
 
 behindPooler()('behind PgBouncer in transaction mode', () => {
   let straight: TestApp;
@@ -58,6 +63,22 @@ behindPooler()('behind PgBouncer in transaction mode', () => {
       return answer.payment.net && answer.payment;
     }, 'the fees are booked');
     expect(payment).toEqual({ status: 'SUCCEEDED', net: { amount: 9_430 }, invoice: { paymentStatus: 'PAID' } });
+  });
+
+  test('rows are looked up there, too, figures are planned as the server has it, and neither is left to the next who gets the connection', async () => {
+    const pipeline = new Pipeline({ url: pooler.url, logger: silent, connections: 1 });
+    const costOf = (kind: Statement['kind']) =>
+      new Promise((resolve, reject) => {
+        const sql = `select current_setting('cpu_tuple_cost')`;
+        const answer = ([row]: unknown[][]) => resolve(row![0]);
+        void pipeline.run(['app_tenant', newUuid(), 'false'], [{ kind, sql, parameters: [], resolve: answer, reject }]);
+      });
+    expect(await costOf('rows')).toBe('100');
+    expect(await costOf('figures')).toBe('0.01');
+    await pipeline.stop();
+    const others = await connectTo(pooler.url);
+    expect((await others.query('show cpu_tuple_cost')).rows).toEqual([{ cpu_tuple_cost: '0.01' }]);
+    await others.end();
   });
 
   test('many tenants at once, with questions that fail among them, each get their own rows', async () => {

@@ -27,6 +27,7 @@ import {
   uuid,
 } from '../../src/db/reads/model.js';
 import { Pipeline } from '../../src/db/reads/pipeline.js';
+import { type Statement } from '../../src/db/reads/unit.js';
 import { ReadDatabase, type Reads } from '../../src/db/reads/reads.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { type Money } from '../../src/shared/money.types.js';
@@ -688,24 +689,34 @@ describe('failures', () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 1 });
     const attempt = new Promise((resolve, reject) => {
       const sql = 'delete from customers returning id';
-      void pipeline.run(
-        ['app_tenant', tenantA, 'false'],
-        [{ opening: 'opening', sql, parameters: [], resolve, reject }],
-      );
+      void pipeline.run(['app_tenant', tenantA, 'false'], [{ kind: 'rows', sql, parameters: [], resolve, reject }]);
     });
     await expect(attempt).rejects.toThrow(/read-only transaction/);
     await pipeline.stop();
   });
 
   /** Asks for one value. */
-  const askOn = (pipeline: Pipeline, sql: string) =>
+  const askOn = (pipeline: Pipeline, sql: string, kind: Statement['kind'] = 'rows') =>
     new Promise((resolve, reject) => {
       const answer = ([row]: unknown[][]) => resolve(row![0]);
-      void pipeline.run(
-        ['app_tenant', tenantA, 'false'],
-        [{ opening: 'opening', sql, parameters: [], resolve: answer, reject }],
-      );
+      void pipeline.run(['app_tenant', tenantA, 'false'], [{ kind, sql, parameters: [], resolve: answer, reject }]);
     });
+
+  test('rows are planned as look-ups, without a compiler and alone; figures as the server has it', async () => {
+    const url = new URL(db.url);
+    url.searchParams.set(
+      'options',
+      '-c cpu_tuple_cost=0.02 -c max_parallel_workers_per_gather=3 -c enable_mergejoin=off',
+    );
+    const pipeline = new Pipeline({ url: url.href, logger, connections: 1 });
+    const names = ['enable_seqscan', 'enable_mergejoin', 'cpu_tuple_cost', 'jit', 'max_parallel_workers_per_gather'];
+    const settings = `select concat_ws(' ', ${names.map((name) => `current_setting('${name}')`).join(', ')})`;
+    const [{ jit }] = (await db.query(`select current_setting('jit') as jit`)) as [{ jit: string }];
+    expect(await askOn(pipeline, settings)).toBe('off off 100 off 0');
+    expect(await askOn(pipeline, settings, 'figures')).toBe(`on off 0.02 ${jit} 3`);
+    expect(await askOn(pipeline, settings)).toBe('off off 100 off 0');
+    await pipeline.stop();
+  });
 
   test('what comes while a slow question is under way does not wait behind it', async () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 2 });

@@ -83,7 +83,9 @@ test('every key begins with the tenant, so that neither a reference nor a clash 
 test('every policy asks for the tenant by a subquery, so that no plan is made for the tenant that happens to come first', () => {
   const asked = policies.filter(({ using }) => using?.includes('app.tenant_id'));
   expect(asked.length).toBeGreaterThan(30);
-  expect(asked.filter(({ using }) => !/\(\s*select [^;]*'app\.tenant_id'/i.test(using!))).toEqual([]);
+  const subquery = `( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")`;
+  const bare = asked.filter(({ using }) => using!.replaceAll(subquery, '').includes('app.tenant_id'));
+  expect(bare).toEqual([]);
 });
 
 test('no view, function or materialised view reads past the policies', async () => {

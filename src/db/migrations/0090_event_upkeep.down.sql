@@ -2,7 +2,7 @@ set local lock_timeout = '5s';
 
 do $$
 begin
-  if (select relkind from pg_class where oid = 'invoices'::regclass) = 'r' then
+  if exists (select from payments_mount where kind = 'table' and table_name = 'invoices') then
     alter table invoices set (fillfactor = 80);
   end if;
 end $$;

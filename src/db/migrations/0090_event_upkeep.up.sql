@@ -32,7 +32,7 @@ end $$;
 -- Invoices that were sent together are paid at about the same time, and each changes more than once: with half of each page free, beside itself.
 do $$
 begin
-  if (select relkind from pg_class where oid = 'invoices'::regclass) = 'r' then
+  if exists (select from payments_mount where kind = 'table' and table_name = 'invoices') then
     alter table invoices set (fillfactor = 50);
   end if;
 end $$;

@@ -2,6 +2,7 @@ import { type Duplex } from 'node:stream';
 import pg from 'pg';
 import { type Logger } from '../../shared/logger.js';
 import { Gathering } from '../gathering.js';
+import { lookups, setLookups } from '../lookups.js';
 import { isOwnSession } from '../own-session.js';
 import { livemodeSetting, tenantSetting } from '../tenant-entity.js';
 import { type Name, type Scope, type Statement, Unit } from './unit.js';
@@ -19,7 +20,7 @@ export interface LaneSettings {
  * is one transaction, so neither BEGIN nor COMMIT is needed, and what is set here ends with it. Without the generic plan PostgreSQL plans
  * the first runs of a statement for their own values, and deep pages anew each time.
  */
-const opening = `select 1 where concat(
+const openingWith = (settings: string) => `select 1 where concat(${settings}
   set_config('transaction_read_only', 'on', true),
   set_config('role', $1, true),
   set_config('${tenantSetting}', $2, true),
@@ -27,26 +28,20 @@ const opening = `select 1 where concat(
   set_config('plan_cache_mode', 'force_generic_plan', true),
   set_config('statement_timeout', '10s', true)) is null`;
 
-/**
- * A plan is made once for each connection, perhaps while there are hardly any rows, and then serves all tenants. What is cheap for a small tenant, to read
- * all its rows and to sort or hash them, may take seconds for another. A row that is read costs so much here that what is left is to follow an
- * index as far as the page goes, and to look up by key what belongs to it. It is set once for a connection. Behind a pooler, where no connection is ours,
- * no plan is kept either.
- */
-const lookups = `select set_config(name, value, false) from (values
-  ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'),
-  ('cpu_tuple_cost', '100')) as s (name, value)`;
+/** Rows are looked up. Figures are sums over many rows: they are planned as the server's own settings have it. */
+const openings = { rows: openingWith(`${setLookups},`), figures: openingWith('') };
 
-/** Figures are sums over many rows: they are planned as PostgreSQL sees fit. */
-const openingOfFigures = opening.replace(
-  'concat(',
-  `concat(
-  set_config('enable_seqscan', 'on', true),
-  set_config('enable_bitmapscan', 'on', true),
-  set_config('enable_hashjoin', 'on', true),
-  set_config('enable_mergejoin', 'on', true),
-  set_config('cpu_tuple_cost', '0.01', true),`,
-);
+interface Setting {
+  readonly name: string;
+  readonly before: string;
+}
+
+// Where a session is ours, look-ups are what it is for: they are set once and not by each request. Then figures set back what was there.
+const settle = `select name, current_setting(name) as before, set_config(name, value, false) from json_each_text($1) as s (name, value)`;
+const settled = (settings: readonly Setting[]) => ({
+  rows: openingWith(''),
+  figures: openingWith(settings.map(({ name, before }) => `set_config('${name}', '${before}', true),`).join(' ')),
+});
 
 /** Everything stays text: the reads know the types of their columns. */
 const textOnly = { getTypeParser: () => (value: string) => value };
@@ -155,7 +150,7 @@ export class Lane {
           mayRepeat,
           forget,
           lost,
-          opening: this.keepsNames ? null : opening,
+          opening: this.keepsNames ? null : openings[named[0]!.statement.kind],
           gather: (connection) => this.gather(connection),
           done,
         }),
@@ -186,13 +181,10 @@ export class Lane {
   }
 
   private async prepare(): Promise<void> {
-    const rest = { values: ['none', '', ''], query_timeout: connectTimeoutMs };
-    const queries = [
-      { text: lookups, query_timeout: connectTimeoutMs },
-      { name: 'opening', text: opening, ...rest },
-      { name: 'figures', text: openingOfFigures, ...rest },
-    ];
-    await Promise.all(queries.map((query) => this.client.query(query)));
+    const limit = { query_timeout: connectTimeoutMs };
+    const { rows } = await this.client.query<Setting>({ text: settle, values: [JSON.stringify(lookups)], ...limit });
+    const prepared = Object.entries(settled(rows)).map(([name, text]) => ({ name, text, values: ['none', '', ''] }));
+    await Promise.all(prepared.map((query) => this.client.query({ ...query, ...limit })));
   }
 
   /**

@@ -107,27 +107,24 @@ export class Reads {
   private async read(target: Target, info: GraphQLResolveInfo): Promise<unknown> {
     const parameters = rootParameters(target);
     const plan = planFor(target, info);
-    return plan.assemble(await this.fetch('opening', plan.sql, [...parameters, ...plan.parameters]), target);
+    return plan.assemble(await this.fetch('rows', plan.sql, [...parameters, ...plan.parameters]), target);
   }
 
-  private fetch(opening: Statement['opening'], sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
+  private fetch(kind: Statement['kind'], sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ opening, sql, parameters: parameters.map(textOf), resolve, reject });
+      this.waiting.push({ kind, sql, parameters: parameters.map(textOf), resolve, reject });
       // When all promises that can go on have gone on: by then the sibling fields have asked, too.
       if (this.waiting.length === 1) process.nextTick(() => this.flush());
     });
   }
 
   private flush(): void {
-    const statements = this.waiting;
+    const { waiting } = this;
     this.waiting = [];
-    const figures = statements.filter(({ opening }) => opening === 'figures');
-    if (!figures.length || figures.length === statements.length) return void this.pipeline.run(this.scope, statements);
-    void this.pipeline.run(
-      this.scope,
-      statements.filter(({ opening }) => opening === 'opening'),
-    );
-    void this.pipeline.run(this.scope, figures);
+    for (const kind of ['rows', 'figures'] as const) {
+      const statements = waiting.filter((statement) => statement.kind === kind);
+      if (statements.length > 0) void this.pipeline.run(this.scope, statements);
+    }
   }
 }
 

@@ -9,8 +9,8 @@ export interface Statement {
   readonly sql: string;
   /** As PostgreSQL reads them: see {@link textOf}. */
   readonly parameters: readonly (string | null)[];
-  /** By what it is opened, and so how it is planned. All statements of a unit have the same. */
-  readonly opening: 'opening' | 'figures';
+  /** How it is planned. All statements of a unit are of one kind. */
+  readonly kind: 'rows' | 'figures';
   readonly resolve: (rows: unknown[][]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -61,7 +61,7 @@ export class Unit implements Submittable {
   submit(connection: Connection): void {
     const gathering = this.around.gather(connection);
     const { wire } = gathering;
-    if (this.around.opening === null) addOpening(gathering, this.statements[0]!.statement.opening, this.scope);
+    if (this.around.opening === null) addOpening(gathering, this.statements[0]!.statement.kind, this.scope);
     else {
       wire.parse({ name: '', text: this.around.opening, types: [] });
       wire.bind({ portal: '', statement: '', values: this.scope });
@@ -127,7 +127,7 @@ export class Unit implements Submittable {
 const openings = new Map<string, Buffer>();
 const maxOpenings = 1_000;
 
-function addOpening(gathering: Gathering, name: Statement['opening'], scope: Scope): void {
+function addOpening(gathering: Gathering, name: Statement['kind'], scope: Scope): void {
   const key = `${name} ${scope.join(' ')}`;
   const known = openings.get(key);
   if (known) return gathering.add(known);
