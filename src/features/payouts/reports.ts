@@ -1,5 +1,4 @@
 import { type TenantDb } from '../../db/database.js';
-import { setLookups } from '../../db/lookups.js';
 import { minorDigits } from '../../shared/money.js';
 
 /** A number or an amount: what a spreadsheet may take for one. Texts are not written like this, whatever they look like. */
@@ -180,10 +179,7 @@ export async function* rowsOf(db: TenantDb, report: Report, { from, to }: Span):
   let place = report.start;
   for (;;) {
     const at = place;
-    const rows = await db.transaction(async (em) => {
-      await em.execute(`select ${setLookups}`);
-      return em.execute<Row[]>(report.sql, [...at, ...bounds]);
-    });
+    const rows = await db.transaction((em) => em.execute<Row[]>(report.sql, [...at, ...bounds]));
     for (const row of rows) yield report.cells(row);
     const last = rows.at(-1);
     if (!last || rows.length < pageSize) return;
