@@ -1,3 +1,4 @@
+import { setLookups } from '../db/lookups.js';
 import { arrayText, type Step } from '../db/message.js';
 import { type Delivery } from './delivery.js';
 import { queueChannel } from './sql.js';
@@ -40,7 +41,7 @@ export function storeSteps(deliveries: readonly Delivery[], answer: (counts: Sto
 
 // It is planned once for each connection, perhaps while the directory is still empty; it may never read all of one that has grown.
 const asWorker = `select 1 where concat(set_config('role', 'app_worker', true), set_config('plan_cache_mode', 'force_generic_plan', true),
-  set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+  ${setLookups},
   set_config('transaction_timeout', '10s', true)) is null`;
 
 const insert = `with stored as (

@@ -1,6 +1,6 @@
 import { Pipeline } from '../../src/db/reads/pipeline.js';
-import { type Statement } from '../../src/db/reads/unit.js';
 import { newUuid } from '../../src/shared/uuid.js';
+import { askOn } from '../support/ask-on.js';
 import { connectTo } from '../support/database.js';
 import { aCustomer, anInvoice } from '../support/factories.js';
 import { type TestApp, startApp } from '../support/harness.js';
@@ -67,12 +67,8 @@ behindPooler()('behind PgBouncer in transaction mode', () => {
 
   test('rows are looked up there, too, figures are planned as the server has it, and neither is left to the next who gets the connection', async () => {
     const pipeline = new Pipeline({ url: pooler.url, logger: silent, connections: 1 });
-    const costOf = (kind: Statement['kind']) =>
-      new Promise((resolve, reject) => {
-        const sql = `select current_setting('cpu_tuple_cost')`;
-        const answer = ([row]: unknown[][]) => resolve(row![0]);
-        void pipeline.run(['app_tenant', newUuid(), 'false'], [{ kind, sql, parameters: [], resolve: answer, reject }]);
-      });
+    const costOf = (kind: 'rows' | 'figures') =>
+      askOn(pipeline, newUuid(), `select current_setting('cpu_tuple_cost')`, kind);
     expect(await costOf('rows')).toBe('100');
     expect(await costOf('figures')).toBe('0.01');
     await pipeline.stop();

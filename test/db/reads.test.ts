@@ -27,10 +27,10 @@ import {
   uuid,
 } from '../../src/db/reads/model.js';
 import { Pipeline } from '../../src/db/reads/pipeline.js';
-import { type Statement } from '../../src/db/reads/unit.js';
 import { ReadDatabase, type Reads } from '../../src/db/reads/reads.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { type Money } from '../../src/shared/money.types.js';
+import { askOn } from '../support/ask-on.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { Wire } from '../support/wire.js';
 
@@ -687,20 +687,10 @@ describe('failures', () => {
 
   test('nothing can be written through it', async () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 1 });
-    const attempt = new Promise((resolve, reject) => {
-      const sql = 'delete from customers returning id';
-      void pipeline.run(['app_tenant', tenantA, 'false'], [{ kind: 'rows', sql, parameters: [], resolve, reject }]);
-    });
+    const attempt = askOn(pipeline, tenantA, 'delete from customers returning id');
     await expect(attempt).rejects.toThrow(/read-only transaction/);
     await pipeline.stop();
   });
-
-  /** Asks for one value. */
-  const askOn = (pipeline: Pipeline, sql: string, kind: Statement['kind'] = 'rows') =>
-    new Promise((resolve, reject) => {
-      const answer = ([row]: unknown[][]) => resolve(row![0]);
-      void pipeline.run(['app_tenant', tenantA, 'false'], [{ kind, sql, parameters: [], resolve: answer, reject }]);
-    });
 
   test('rows are planned as look-ups, without a compiler and alone; figures as the server has it', async () => {
     const url = new URL(db.url);
@@ -712,16 +702,16 @@ describe('failures', () => {
     const names = ['enable_seqscan', 'enable_mergejoin', 'cpu_tuple_cost', 'jit', 'max_parallel_workers_per_gather'];
     const settings = `select concat_ws(' ', ${names.map((name) => `current_setting('${name}')`).join(', ')})`;
     const [{ jit }] = (await db.query(`select current_setting('jit') as jit`)) as [{ jit: string }];
-    expect(await askOn(pipeline, settings)).toBe('off off 100 off 0');
-    expect(await askOn(pipeline, settings, 'figures')).toBe(`on off 0.02 ${jit} 3`);
-    expect(await askOn(pipeline, settings)).toBe('off off 100 off 0');
+    expect(await askOn(pipeline, tenantA, settings)).toBe('off off 100 off 0');
+    expect(await askOn(pipeline, tenantA, settings, 'figures')).toBe(`on off 0.02 ${jit} 3`);
+    expect(await askOn(pipeline, tenantA, settings)).toBe('off off 100 off 0');
     await pipeline.stop();
   });
 
   test('what comes while a slow question is under way does not wait behind it', async () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 2 });
     const answered: string[] = [];
-    const ask = (sql: string) => askOn(pipeline, sql).then(() => answered.push(sql));
+    const ask = (sql: string) => askOn(pipeline, tenantA, sql).then(() => answered.push(sql));
     await ask('select 1');
     const slow = ask('select pg_sleep(1)');
     await sleep(50);
@@ -733,7 +723,7 @@ describe('failures', () => {
   test('questions go by one connection as long as it keeps up, and by more when they would have to wait', async () => {
     const pipeline = new Pipeline({ url: db.url, logger, connections: 4 });
     const backendsOf = async (sql: string) => {
-      const asked = Array.from({ length: 32 }, () => askOn(pipeline, sql));
+      const asked = Array.from({ length: 32 }, () => askOn(pipeline, tenantA, sql));
       return new Set(await Promise.all(asked)).size;
     };
     await backendsOf('select pg_backend_pid()');

@@ -6,7 +6,7 @@ import { newUuid } from '../../../src/shared/uuid.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { silent } from '../../webhooks/stage.js';
 
-// A statement is planned once for each connection, for the tenant that happens to come first; the plan is then used for all.
+// A statement is planned once for each connection, when some tenant happens to come first; the plan is then used for all.
 
 const schema = createSchema();
 const query = schema.getQueryType()!;
